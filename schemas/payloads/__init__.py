@@ -1,0 +1,1 @@
+"""The data contracts of the job types and events, a module per queue."""

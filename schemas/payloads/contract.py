@@ -1,0 +1,38 @@
+"""The base of every data contract: validates a JSON text and names each field that is wrong."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+
+from schemas.errors import ContractError, Problem
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+CellId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,3}[1-9][0-9]{0,6}$")]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Minor = Annotated[int, Field(ge=1, le=1_000_000, description="Money in minor units (cents)")]
+
+
+class Contract(BaseModel):
+    """Data of one job type. Types are strict (no "12" for 12); members it does not name are kept as given."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    @classmethod
+    def parse(cls, data: str | bytes) -> Self:
+        """The typed data of a JSON text; ContractError with every problem when it does not hold."""
+        try:
+            return cls.model_validate_json(data, strict=True)
+        except ValidationError as error:
+            raise ContractError(problems_of(error, "data")) from None
+
+
+def problems_of(error: ValidationError, root: str = "") -> list[Problem]:
+    """A pydantic error as problems: `data.amount: Input should be less than or equal to 1000000`."""
+    return [
+        Problem(".".join(filter(None, [root, *map(str, item["loc"])])), item["msg"])
+        for item in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
