@@ -1,4 +1,4 @@
-"""Every job type, declared once: routing, validation, retries, limits, keys and docs derive from this table."""
+"""Every job type, declared once: routing, validation, retries, limits, keys and docs derive from it."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class JobType:
 
     `order` is the template of its ordering key ('' = no order: keyed by job id); a type with an `idempotency`
     template is ordered by that instead, so that two jobs of one key meet. `check_in` commits "attempt n
-    runs" before the handler starts, so that a new owner knows that the effect may have happened. `public` types
-    may be submitted; the others are made by Tierflow itself.
+    runs" before the handler starts, so that a new owner knows that the effect may have happened.
+    `public` types may be submitted; the others are made by Tierflow itself.
     """
 
     kind: str
@@ -119,12 +119,22 @@ def _event(kind: str, contract: type[Contract], queue: str = EVENTS_QUEUE) -> Jo
 
 
 _TYPES = (
-    _money("payment-process", money.PaymentProcess, "payment-{venueId}-{userId}-{eventId}-{amount}", group="stripe"),
+    _money(
+        "payment-process", money.PaymentProcess, "payment-{venueId}-{userId}-{eventId}-{amount}",
+        group="stripe",
+    ),
     _money("refund-process", money.RefundProcess, "refund-{transactionId}", group="stripe"),
-    _money("payout-process", money.PayoutProcess, "payout-{venueId}-{bankAccountId}-{amount}-{date}", group="stripe"),
+    _money(
+        "payout-process", money.PayoutProcess, "payout-{venueId}-{bankAccountId}-{amount}-{date}",
+        group="stripe",
+    ),
     _money("nft-mint", money.NftMint, "nft-{eventId}-{seatId|ticketId}", group="solana", nft=True),
-    _money("nft-transfer", money.NftTransfer, "nft-transfer-{mintAddress}-{toWallet}", group="solana", nft=True),
-    _communication("send-email", communication.SendEmail, "sendgrid", "email-{template}-{to}-{date}", "email-send"),
+    _money(
+        "nft-transfer", money.NftTransfer, "nft-transfer-{mintAddress}-{toWallet}", group="solana", nft=True
+    ),
+    _communication(
+        "send-email", communication.SendEmail, "sendgrid", "email-{template}-{to}-{date}", "email-send"
+    ),
     _communication(
         "send-sms", communication.SendSms, "twilio", "sms-{to}-{template|hash:message}-{minute}", "sms-send"
     ),

@@ -1,8 +1,8 @@
 """The keys of a job: which jobs share an order, and which are the same job twice.
 
-Templates are filled from the job's data and the time it was accepted, never from the clock, so that a replay gets
-the same keys. A placeholder is a member of the data (`{venueId}`), alternatives (`{seatId|ticketId}`, a quoted
-text last), `{date}` or `{minute}` of acceptance in UTC, or `{hash:title+body}`.
+Templates are filled from the job's data and the time it was accepted, never from the clock, so that a replay
+gets the same keys. A placeholder is a member of the data (`{venueId}`), alternatives (`{seatId|ticketId}`, a
+quoted text last), `{date}` or `{minute}` of acceptance in UTC, or `{hash:title+body}`.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ def _value(placeholder: str, data: Mapping[str, Any], at: datetime) -> str:
 
 
 def digest(*parts: str) -> bytes:
-    """16 bytes that stand for these texts in this order; no two lists of texts share them by concatenation."""
+    """16 bytes that stand for these texts in this order; not the same for another split of them."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         raw = part.encode()

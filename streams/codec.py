@@ -1,0 +1,137 @@
+"""Records to bytes and back: Avro with a frame that names the schema the bytes were written with.
+
+Without a Schema Registry the frame is Avro's single-object encoding: C3 01 and the schema's CRC-64-AVRO
+fingerprint. With one it is Confluent's: 00 and the registry's id. Decoding reads every version ever released.
+"""
+
+import io
+import json
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Protocol, TypeVar, cast
+
+import msgspec
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from schemas import records
+from schemas.errors import DecodeError
+
+R = TypeVar("R", bound=msgspec.Struct)
+Schema = dict[str, Any]
+
+FILES: dict[type[msgspec.Struct], str] = {
+    records.Event: "event",
+    records.JobRequest: "job_request",
+    records.Job: "job",
+    records.Lifecycle: "transition",
+    records.DeadLetter: "dead_letter",
+    records.LiveUpdate: "live_update",
+    records.Control: "control",
+    records.Parked: "parked",
+    records.IdempotencyEntry: "idempotency_entry",
+    records.Cell: "cell",
+}
+_SINGLE_OBJECT = b"\xc3\x01"
+_CONFLUENT = b"\x00"
+
+
+class Registry(Protocol):
+    """What the codec needs of a Schema Registry."""
+
+    def id_of(self, name: str, schema: str) -> int:
+        """The id under which this schema is registered; registers it when it is not."""
+
+    def schema_of(self, schema_id: int) -> str:
+        """The schema of an id."""
+
+
+def schema_text(record: type[msgspec.Struct]) -> str:
+    """The contract of a record as it stands in `schemas/`."""
+    return (files("schemas") / f"{FILES[record]}.avsc").read_text()
+
+
+def crc64(schema: Schema) -> bytes:
+    """The schema's fingerprint as it stands in the frame: 8 bytes, little-endian."""
+    value = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
+    return bytes.fromhex(value)
+
+
+class Codec:
+    """Encodes and decodes the records of the topics. Safe to share between threads once constructed."""
+
+    def __init__(self, registry: Registry | None = None) -> None:
+        self._registry = registry
+        self._frames: dict[type[msgspec.Struct], tuple[bytes, Schema]] = {}
+        self._writers: dict[type[msgspec.Struct], dict[bytes, Schema]] = {}
+        for record, name in FILES.items():
+            text = schema_text(record)
+            schema = _parsed(text)
+            self._frames[record] = (self._frame(record, text, schema), schema)
+            self._writers[record] = {crc64(old): old for old in (schema, *_released(name))}
+
+    def _frame(self, record: type[msgspec.Struct], text: str, schema: Schema) -> bytes:
+        if self._registry is None:
+            return _SINGLE_OBJECT + crc64(schema)
+        return _CONFLUENT + self._registry.id_of(f"tierflow.{record.__name__}", text).to_bytes(4, "big")
+
+    def encode(self, record: msgspec.Struct) -> bytes:
+        """The framed bytes of a record."""
+        frame, schema = self._frames[type(record)]
+        out = io.BytesIO()
+        out.write(frame)
+        schemaless_writer(out, schema, msgspec.to_builtins(record, builtin_types=(bytes,)))
+        return out.getvalue()
+
+    def decode(self, record: type[R], raw: bytes) -> R:
+        """The record in framed bytes; DecodeError says what is wrong with them."""
+        try:
+            writer, start = self._writer(record, raw)
+            body = io.BytesIO(raw)
+            body.seek(start)
+            value = schemaless_reader(body, writer, self._frames[record][1])
+            if body.tell() != len(raw):
+                raise DecodeError.of("value", f"{len(raw) - body.tell()} bytes after the record's end")
+            return msgspec.convert(value, record, builtin_types=(bytes,))
+        except DecodeError:
+            raise
+        except Exception as error:
+            raise DecodeError.of(
+                "value", f"not a {record.__name__}: {type(error).__name__}: {error}"
+            ) from None
+
+    def _writer(self, record: type[msgspec.Struct], raw: bytes) -> tuple[Schema, int]:
+        if raw[:2] == _SINGLE_OBJECT:
+            schema = self._writers[record].get(raw[2:10])
+            if schema is None:
+                raise DecodeError.of("value", f"unknown schema fingerprint {raw[2:10].hex()}")
+            return schema, 10
+        if raw[:1] == _CONFLUENT and self._registry is not None:
+            return self._registered(record, raw[1:5]), 5
+        raise DecodeError.of(
+            "value", "no Avro frame: expected C3 01 (or 00 with a Schema Registry) at the start"
+        )
+
+    def _registered(self, record: type[msgspec.Struct], schema_id: bytes) -> Schema:
+        known = self._writers[record]
+        if schema_id not in known:
+            assert self._registry is not None
+            text = self._registry.schema_of(int.from_bytes(schema_id, "big"))
+            known[schema_id] = _parsed(text)
+        return known[schema_id]
+
+
+@cache
+def _released(name: str) -> tuple[Schema, ...]:
+    """The schema's earlier versions, from `schemas/released/VERSION/`."""
+    folder: Traversable = files("schemas") / "released"
+    if not folder.is_dir():
+        return ()
+    versions = sorted((version for version in folder.iterdir() if version.is_dir()), key=lambda v: v.name)
+    found = [version / f"{name}.avsc" for version in versions]
+    return tuple(_parsed(file.read_text()) for file in found if file.is_file())
+
+
+def _parsed(text: str) -> Schema:
+    return cast(Schema, parse_schema(json.loads(text)))
