@@ -1,1 +1,1 @@
-"""The outside world, one module or folder per system: HTTP, Kafka clients, Postgres, Redis, providers. Never faust."""
+"""The outside world, a module or folder per system: HTTP, Kafka clients, Postgres, Redis, providers."""

@@ -1,0 +1,1 @@
+"""Kafka without Faust: creating topics, and producing. Consumers live with the role that needs them."""
