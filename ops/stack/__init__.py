@@ -1,4 +1,4 @@
-"""The local stack: real Kafka, PostgreSQL and Valkey and all of Tierflow's roles as child processes, no Docker.
+"""The local stack: real Kafka, PostgreSQL and Valkey and all roles as child processes.
 
 What belongs here: finding or fetching the servers, starting, watching and stopping processes, and the state
 that `tierflow status` shows. What does not: anything that a deployed Tierflow needs; a role started here is

@@ -1,12 +1,15 @@
 """What can go wrong while the local stack is started or stopped.
 
-    StackError          a reason and, when there is one, the line that mends it
-    ├── PartFailed      a part ended or never became ready
-    └── AlreadyRunning  another `tierflow up` holds the data folder
+TierflowError
+└── StackError               a reason and, when there is one, the line that mends it
+    ├── PartFailedError      a part ended or never became ready
+    └── AlreadyRunningError  another `tierflow up` holds the data folder
 """
 
+from schemas.errors import TierflowError
 
-class StackError(Exception):
+
+class StackError(TierflowError):
     """The local stack cannot do what was asked; the message says why and `fix` what to do."""
 
     def __init__(self, reason: str, fix: str = "") -> None:
@@ -18,9 +21,9 @@ class StackError(Exception):
         return f"{reason}\n  {self.fix}" if self.fix else reason
 
 
-class PartFailed(StackError):
+class PartFailedError(StackError):
     """A part ended while it started, or was not ready in time."""
 
 
-class AlreadyRunning(StackError):
+class AlreadyRunningError(StackError):
     """The data folder belongs to a stack that runs."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from ops.stack.errors import AlreadyRunning, StackError
+from ops.stack.errors import AlreadyRunningError, StackError
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,23 @@ class DataFolder:
         """The log file of a part."""
         return self.logs / f"{name}.log"
 
+    def contents(self) -> tuple[Path, ...]:
+        """Everything that a stack ever writes here, which `reset` removes; nothing else here is ours."""
+        ours = (
+            "kafka",
+            "postgres",
+            "postgres.new",
+            "valkey",
+            "roles",
+            "logs",
+            "state.json",
+            "stack.json",
+            "lock",
+        )
+        return tuple(self.root / name for name in ours)
+
     def create(self) -> None:
-        """Make the folder, readable by its owner only: it holds a password. StackError if it may not be written."""
+        """Make the folder, readable by its owner only: it holds a password. StackError if it may not."""
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             if not (self.root / ".gitignore").exists():
@@ -63,7 +78,11 @@ def data_folder(given: str | None, environment: Mapping[str, str], here: Path) -
     if named:
         return DataFolder(Path(named).expanduser().absolute())
     for folder in (here, *here.parents):
-        if (folder / ".tierflow").is_dir() or (folder / "pyproject.toml").exists() or (folder / ".git").exists():
+        if (
+            (folder / ".tierflow").is_dir()
+            or (folder / "pyproject.toml").exists()
+            or (folder / ".git").exists()
+        ):
             return DataFolder(folder / ".tierflow")
     return DataFolder(here / ".tierflow")
 
@@ -72,7 +91,7 @@ class FolderLock:
     """Holds the data folder until `release` or the end of the process, however it ends."""
 
     def __init__(self, folder: DataFolder, patience_s: float = 1.0) -> None:
-        """Take the lock. AlreadyRunning, with the owner's pid, when it is not free within `patience_s`."""
+        """Take the lock. AlreadyRunningError, with the owner's pid, when it stays taken for `patience_s`."""
         self._file: TextIO = folder.lock.open("a+", encoding="utf-8")
         deadline = time.monotonic() + patience_s
         while not self._taken():
@@ -80,7 +99,7 @@ class FolderLock:
                 self._file.seek(0)
                 owner = self._file.read().strip() or "unknown"
                 self._file.close()
-                raise AlreadyRunning(
+                raise AlreadyRunningError(
                     f"a stack already runs on {folder.root} (supervisor pid {owner})",
                     "`tierflow down` stops it, `--data DIR` starts another one beside it",
                 )

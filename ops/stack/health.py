@@ -1,10 +1,10 @@
 """Asks one part whether it is healthy. A health is a URL, so that it can stand in the state file.
 
-    http://host:port/path            200 is healthy
-    tcp://host:port                  somebody accepts the connection
-    kafka://host:port?node=1         the broker answers a metadata request and knows itself
-    postgresql://user:pw@host/db     `select 1` answers
-    redis://host:port/0              PING answers
+http://host:port/path            200 is healthy
+tcp://host:port                  somebody accepts the connection
+kafka://host:port?node=1         the broker answers a metadata request and knows itself
+postgresql://user:pw@host/db     `select 1` answers
+redis://host:port/0              PING answers
 """
 
 import socket
@@ -55,7 +55,7 @@ def _ask_kafka(url: str, timeout_s: float) -> str | None:
     from confluent_kafka.admin import AdminClient
 
     where = urlsplit(url)
-    client = AdminClient({"bootstrap.servers": where.netloc, "log_level": 0, "error_cb": lambda _error: None})
+    client = AdminClient({"bootstrap.servers": where.netloc, "log_level": 0})
     brokers = client.list_topics(timeout=timeout_s).brokers
     wanted = parse_qs(where.query).get("node")
     if wanted and int(wanted[0]) not in brokers:

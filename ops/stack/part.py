@@ -11,7 +11,7 @@ class Part:
 
     `health` is a URL that `ops.stack.health` knows how to ask (http, tcp, kafka, postgresql, redis).
     `prefix` goes before the command itself, for a change of user. `orphan_signal` is what the process gets at
-    once when its supervisor is gone: SIGKILL for what is crash-safe, a gentler one for what would rather save.
+    once when its supervisor is gone: SIGKILL for the crash-safe, a gentler one for what would rather save.
     """
 
     name: str

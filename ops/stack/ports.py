@@ -1,4 +1,4 @@
-"""Free ports on loopback, chosen once and then kept, so that a second start finds its data under its address."""
+"""Free ports on loopback, chosen once and then kept: a second start finds its data under its address."""
 
 import errno
 import random
@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from ops.stack.errors import StackError
 
 LOOPBACK = "127.0.0.1"
-# Below Linux's and macOS's ephemeral ranges: no outgoing connection takes a port between choosing and binding it.
+# Below the ephemeral ranges of Linux and macOS: no outgoing connection takes a port after we chose it.
 CHOICE = range(20_000, 32_000)
 
 
@@ -43,7 +43,9 @@ class Ports:
     def claim(self, name: str, port: int) -> int:
         """Take exactly this port for `name`. StackError when another process listens on it."""
         if port in self._given or not is_free(port):
-            raise StackError(f"port {port} for the {name} is taken", "choose another with --port, or --port 0 for any")
+            raise StackError(
+                f"port {port} for the {name} is taken", "choose another with --port, or --port 0 for any"
+            )
         return self._keep(name, port)
 
     def prefer(self, name: str, port: int) -> int:
