@@ -1,0 +1,94 @@
+"""When to commit: at once when idle, filled up for some milliseconds under load."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+
+from streams.transport.batch import Batch
+from streams.transport.config import EngineConfig
+from streams.transport.errors import ProducerFatal
+from streams.transport.metrics import EngineMetrics
+from streams.transport.owned import OwnedPartition
+from streams.transport.serial_thread import SerialThread
+from streams.transport.transaction import Transactor
+
+log = logging.getLogger(__name__)
+
+
+class Committer:
+    """Takes what is complete and hands it to the transaction thread, one transaction at a time.
+
+    Loop thread only. `on_fatal` runs, still within the turn, when the producer died: it closes what was
+    open, so that nothing uncommitted survives.
+    """
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        transactor: Transactor,
+        thread: SerialThread,
+        owned: Callable[[], Iterable[OwnedPartition]],
+        on_fatal: Callable[[ProducerFatal], Awaitable[None]],
+        metrics: EngineMetrics,
+    ) -> None:
+        self._config, self._transactor, self._thread = config, transactor, thread
+        self._owned, self._on_fatal, self._metrics = owned, on_fatal, metrics
+        self._turn = asyncio.Lock()
+        self._work, self._full = asyncio.Event(), asyncio.Event()
+        self._waiting_records = self._last_records = 0
+
+    def work_done(self, records: int) -> None:
+        """A step is complete."""
+        self._waiting_records += records
+        self._work.set()
+        if self._waiting_records >= self._config.batch_records:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Commit for ever."""
+        last = 0.0
+        while True:
+            await self._work.wait()
+            if self._last_records > self._config.busy_records:
+                await self._fill(last + self._config.linger_s - time.monotonic())
+            last = time.monotonic()
+            await self.commit(self._owned())
+
+    async def commit(self, owned: Iterable[OwnedPartition]) -> None:
+        """One transaction with everything these partitions completed; returns when it is over."""
+        async with self._turn:
+            self._work.clear()
+            self._full.clear()
+            self._waiting_records = 0
+            batches = [batch for partition in list(owned) if (batch := partition.take()) is not None]
+            if batches:
+                await self._transact(batches)
+
+    async def idle(self) -> None:
+        """Return when no transaction is running."""
+        async with self._turn:
+            pass
+
+    async def _fill(self, rest_s: float) -> None:
+        if rest_s > 0 and not self._full.is_set():
+            try:
+                await asyncio.wait_for(self._full.wait(), rest_s)
+            except TimeoutError:
+                pass
+
+    async def _transact(self, batches: list[Batch]) -> None:
+        self._last_records = sum(batch.records for batch in batches)
+        try:
+            done = await self._thread.call(self._transactor.commit, batches)
+        except ProducerFatal as error:
+            self._metrics.fatals.inc()
+            log.error("the transactional producer is lost, dropping all state: %s", error)
+            await self._on_fatal(error)
+            return
+        self._metrics.transactions.inc()
+        for batch in done:
+            self._metrics.records.inc(batch.records)
+            for changes in batch.changes:
+                changes.table.settle()
+            batch.commit()

@@ -1,0 +1,121 @@
+"""From fetched records to steps in Faust's streams, in the loop."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from confluent_kafka import Message
+from faust.types.tuples import TP, ConsumerMessage
+
+from streams.transport.owned import OwnedPartition
+from streams.transport.polling import Fetched
+from streams.transport.step import Chunk, Step
+from streams.transport.tracker import Tracker
+
+
+class StepMessage(ConsumerMessage):  # type: ignore[misc]  # Faust has no types
+    """A Faust message with the step that its agent completes."""
+
+    __slots__ = ("step",)
+
+    step: Step | None
+
+
+class Delivery:
+    """Hands records over in the order of their offsets and marks the holes between them as complete.
+
+    Holes are the markers of transactions, aborted records and what compaction removed: no record comes for
+    them. Records completed before a restart are skipped.
+    """
+
+    def __init__(
+        self,
+        on_message: Callable[[ConsumerMessage], Awaitable[None]],
+        chunked: Callable[[str], bool],
+        generation: Callable[[], int],
+    ) -> None:
+        self._on_message, self._chunked, self._generation = on_message, chunked, generation
+        self._queue: deque[Fetched] = deque()
+        self._wake = asyncio.Event()
+        self.delivered = 0
+        """Records taken from the queue so far; read by the consume thread."""
+
+    def put(self, fetched: Fetched) -> None:
+        """Records that the consume thread read."""
+        self._queue.append(fetched)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver for ever."""
+        while True:
+            while not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+            for owned, tracker, records in self._queue.popleft():
+                await self._deliver(owned, tracker, records)
+                self.delivered += len(records)
+            await asyncio.sleep(0)
+
+    async def _deliver(self, owned: OwnedPartition, tracker: Tracker, records: Sequence[Message]) -> None:
+        if owned.is_stopping:
+            return
+        taken = claim(tracker, records)
+        if not taken:
+            return
+        if self._chunked(tracker.topic):
+            low, high = _offset(taken[0]), _offset(taken[-1]) + 1
+            chunk = Chunk(owned, tracker, low, high, taken)
+            await self._send(tracker, high - 1, None, None, chunk, chunk)
+            return
+        for record in taken:
+            offset = _offset(record)
+            step = Step(owned, tracker, offset, offset + 1)
+            await self._send(tracker, offset, record, record.key(), record.value(), step)
+
+    async def _send(
+        self, tracker: Tracker, offset: int, record: Message | None, key: object, value: object, step: Step
+    ) -> None:
+        kind, milliseconds = record.timestamp() if record is not None else (0, 0)
+        message = StepMessage(
+            tracker.topic,
+            tracker.partition,
+            offset,
+            milliseconds / 1000,
+            kind,
+            (record.headers() if record is not None else None) or [],
+            key,
+            value,
+            None,
+            0,
+            0,
+            TP(tracker.topic, tracker.partition),
+            generation_id=self._generation(),
+        )
+        message.step = step
+        await self._on_message(message)
+
+
+def claim(tracker: Tracker, records: Sequence[Message]) -> Sequence[Message]:
+    """The records not yet delivered and not yet complete; moves the tracker behind the last one."""
+    first, last = _offset(records[0]), _offset(records[-1])
+    if last < tracker.next:
+        return []
+    start = tracker.next
+    if first < start or tracker.mask:
+        records = [r for r in records if _offset(r) >= start and not tracker.is_complete(_offset(r))]
+    tracker.next = last + 1
+    if last + 1 - start == len(records):
+        return records
+    expected = start
+    for record in records:
+        offset = _offset(record)
+        tracker.complete(expected, offset)
+        expected = offset + 1
+    tracker.complete(expected, last + 1)
+    return records
+
+
+def _offset(record: Message) -> int:
+    offset = record.offset()
+    assert offset is not None, "a fetched record has an offset"
+    return offset
