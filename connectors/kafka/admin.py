@@ -112,7 +112,7 @@ def _as_found(partitions: Mapping[str, int]) -> dict[str, Found]:
 
 
 def _client(kafka: KafkaSettings) -> AdminClient:
-    return AdminClient({**kafka.client(), "socket.timeout.ms": 10_000, "log_level": 3})
+    return AdminClient({**kafka.client(), "socket.timeout.ms": 10_000, "log_level": 2})
 
 
 def _partitions(admin: AdminClient) -> dict[str, int]:
