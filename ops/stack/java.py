@@ -1,5 +1,6 @@
 """Finds a Java that runs Kafka, and Kafka's jars, which Maven fetches once for all data folders of a user."""
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -41,6 +42,7 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
         yield Path(folder) / "java-runtime" / "bin" / "java"
 
 
+@functools.cache
 def _major_version(java: Path) -> int | None:
     """Ask a java for its version: 17 for `version "17.0.15"`, 1 for the old `"1.8.0"`."""
     try:
@@ -49,6 +51,15 @@ def _major_version(java: Path) -> int | None:
         return None
     found = re.search(r'version "(\d+)', answer.stderr)
     return int(found[1]) if found else None
+
+
+def find_maven(environment: Mapping[str, str]) -> Path:
+    """Return the `mvn` on PATH; needed once per user, to fetch Kafka's jars."""
+    if maven := shutil.which("mvn", path=environment.get("PATH")):
+        return Path(maven)
+    raise StackError(
+        "Maven is needed once, to fetch Kafka", "apt-get install -y maven   (or KAFKA_BOOTSTRAP_SERVERS)"
+    )
 
 
 def jar_folder(environment: Mapping[str, str]) -> Path:
@@ -69,16 +80,11 @@ async def fetch_jars(java: Path, environment: Mapping[str, str], log: Path, guar
     folder = jar_folder(environment)
     if folder.is_dir():
         return folder
-    maven = shutil.which("mvn", path=environment.get("PATH"))
-    if maven is None:
-        raise StackError(
-            "Maven is needed once, to fetch Kafka's jars",
-            "apt-get install -y maven   (or set KAFKA_BOOTSTRAP_SERVERS to a Kafka that runs)",
-        )
+    maven = find_maven(environment)
     say("kafka's jars are fetched by Maven (43 MB, the first time only)")
     fresh = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}")
     fresh.parent.mkdir(parents=True, exist_ok=True)
-    argv = (maven, "-q", "-B", "-C", "-f", str(POM), COPY_DEPENDENCIES)
+    argv = (str(maven), "-q", "-B", "-C", "-f", str(POM), COPY_DEPENDENCIES)
     options = ("-DincludeScope=runtime", f"-DoutputDirectory={fresh}")
     try:
         await run_once("maven", (*argv, *options), log, guard, env=_java_for_maven(java, environment))

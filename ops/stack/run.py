@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from ops.stack.errors import StackError
 from ops.stack.folder import FolderLock
 from ops.stack.local_stack import LocalStack, Wish
+from ops.stack.preflight import require
 from ops.stack.progress import Say
 from ops.stack.state import StackState, read
 
@@ -20,6 +21,7 @@ def run(wish: Wish, environment: Mapping[str, str], say: Say, ready: Callable[[S
 
     StackError when it does not come up; nothing is left running then.
     """
+    require(environment)
     wish.folder.create()
     lock = FolderLock(wish.folder)
     try:

@@ -54,7 +54,7 @@ class Supervisor:
         self._changed()
 
     async def bring_up(self, part: Part) -> None:
-        """Start a part, return when it is ready, keep it running. PartFailedError when it does not come up."""
+        """Start a part, return when it is ready, keep it running. PartFailedError when it never is."""
         began = time.monotonic()
         kept = Kept(part, asyncio.get_running_loop().create_future())
         self._kept[part.name] = kept

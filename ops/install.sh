@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Makes .venv from requirements.lock, every file checked against its hash, and puts this checkout into it.
+# Quick when nothing has changed. Needs no root; what only root can install is named with the line that does it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+STAMP=.venv/.installed
+
+missing() { printf '%s\n  %s\n' "$1" "$2" >&2; exit 1; }
+
+command -v "$PYTHON" >/dev/null || missing "Python 3.11 or later is missing" "apt-get install -y python3 python3-venv"
+
+# What was installed, and where: a checkout that has moved is installed anew.
+want="$(pwd) $(cat requirements.lock pyproject.toml | "$PYTHON" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')"
+if [ "$(cat "$STAMP" 2>/dev/null)" = "$want" ] && .venv/bin/python -c '' 2>/dev/null; then exit 0; fi
+
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+  || missing "$("$PYTHON" --version) is too old, 3.11 or later is needed" "PYTHON=/path/to/python3.11 make install"
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+  "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null \
+    || missing "Python's venv module is missing" "apt-get install -y python3-venv"
+  "$PYTHON" -m venv --clear .venv
+fi
+
+rm -f "$STAMP"
+echo "install: packages of requirements.lock (the first time takes some minutes)" >&2
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+.venv/bin/python -m ops.stack.preflight
+printf '%s' "$want" > "$STAMP"
