@@ -214,7 +214,6 @@ class Parked(msgspec.Struct, frozen=True):
     due: int
     interruptions: int = 0
     errors: list[AttemptError] = []
-    first_failed_at: int | None = None
 
 
 class IdempotencyEntry(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ Minor = Annotated[int, Field(ge=1, le=1_000_000, description="Money in minor uni
 class Contract(BaseModel):
     """Data of one job type. Types are strict (no "12" for 12); members it does not name are kept as given."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel)
 
     @classmethod
     def parse(cls, data: str | bytes) -> Self:

@@ -1,0 +1,1 @@
+"""What each job type does: a function `async (ctx, data) -> result`, found by `registry.load()`."""

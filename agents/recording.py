@@ -1,0 +1,114 @@
+"""Writes what the core decided: lifecycle, tables, dead letters and live updates of one job, in one step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from agents.document import JobDocument
+from agents.tables import IdempotencyTable, ParkedTable
+from schemas.records import DeadLetter, Failure, Job, Lifecycle, LiveUpdate
+from schemas.tiers import Tier
+from streams.codec import Codec
+from streams.core.entry import Entry
+from streams.core.outcome import Writes, fingerprint
+from streams.log import get
+from streams.metrics import WorkerMetrics
+from streams.topics import Topology
+from streams.transport.app import EngineApp
+from streams.transport.step import Step
+
+log = get("tierflow.worker")
+Updates = Sequence[tuple[str, dict[str, Any]]]
+
+
+class Recording:
+    """The writing hand of one tier's worker."""
+
+    def __init__(
+        self,
+        app: EngineApp,
+        topology: Topology,
+        tier: Tier,
+        codec: Codec,
+        worker: str,
+        metrics: WorkerMetrics,
+    ) -> None:
+        self.parked = ParkedTable(app, topology, tier, codec)
+        self.idempotency = IdempotencyTable(app, topology, tier, codec)
+        self._app, self._topology, self._tier, self._codec = app, topology, tier, codec
+        self._worker, self._metrics = worker, metrics
+
+    def write(
+        self, entry: Entry, writes: Writes, document: JobDocument | None = None, updates: Updates = ()
+    ) -> Step:
+        """One step with everything that follows; after it the entry's source offset is complete.
+
+        Raises LookupError when the partition is no longer ours: nothing is written then.
+        """
+        for move in writes.bad:
+            self._metrics.illegal.labels(move).inc()
+            log.error("illegal transition refused", job_id=entry.job.job_id, move=move)
+        in_table = entry.step is None
+        step = entry.step if entry.step is not None else self._app.step(entry.partition)
+        with step:
+            if writes.parked is not None:
+                self.parked.put(entry.position, writes.parked)
+            elif in_table:
+                self.parked.remove(entry.position)
+            if writes.idempotency is not None and entry.job.idempotency is not None:
+                self.idempotency.put(entry.job.idempotency, writes.idempotency)
+            if document is not None:
+                document.save(writes.at)
+                self._live(step, entry, updates, writes.at)
+            self._history(step, entry, writes)
+        entry.step = None
+        return step
+
+    def _history(self, step: Step, entry: Entry, writes: Writes) -> None:
+        job, key = entry.job, entry.job.ordering_key.encode()
+        headers = headers_of(job)
+        if writes.transitions:
+            lifecycle = Lifecycle(
+                job.job_id, job.series, job.queue, job.type, job.tier, self._worker, writes.transitions,
+                job.accepted_at, job.document_id, job.user_id, job.tenant_id, job.request_id,
+            )  # fmt: skip
+            topic = self._topology.lifecycle(self._tier)
+            step.send(topic, self._codec.encode(lifecycle), key, entry.partition, headers)
+        if writes.dead_letter is not None:
+            topic = self._topology.dead_letters(self._tier)
+            step.send(topic, self._codec.encode(writes.dead_letter), key, entry.partition, headers)
+
+    def _live(self, step: Step, entry: Entry, updates: Updates, now: int) -> None:
+        job = entry.job
+        if job.document_id is None:
+            return
+        sequence = int.from_bytes(entry.position[17:], "big")
+        for kind, payload in updates:
+            text = msgspec.json.encode(payload).decode()
+            update = LiveUpdate(kind, job.document_id, sequence, now, text, job.tenant_id)
+            step.send(self._topology.live_updates, self._codec.encode(update), job.document_id.encode())
+
+    def letter(self, entry: Entry, failure: Failure, now: int) -> DeadLetter:
+        """The dead letter of a job, with the bytes of its tier record and every error kept."""
+        job = entry.job
+        return DeadLetter(
+            letter_id=f"{job.job_id}:{job.series}", tier=job.tier, source_topic=job.source_topic,
+            source_partition=job.source_partition, source_offset=job.source_offset,
+            key=job.ordering_key.encode(), value=self._codec.encode(job), headers=dict(headers_of(job)),
+            error_class=failure.error_class, message=failure.message,
+            fingerprint=fingerprint(job.type, failure),
+            first_failed_at=entry.errors[0].at if entry.errors else now,
+            last_failed_at=now, errors=entry.errors, job_id=job.job_id, series=job.series, queue=job.queue,
+            type=job.type, data=job.data, document_id=job.document_id, user_id=job.user_id,
+            tenant_id=job.tenant_id, request_id=job.request_id, traceparent=job.traceparent,
+        )  # fmt: skip
+
+
+def headers_of(job: Job) -> list[tuple[str, bytes]]:
+    """The headers of every record about a job."""
+    given: dict[str, Any] = {
+        "job-id": job.job_id, "request-id": job.request_id, "tenant": job.tenant_id,
+        "traceparent": job.traceparent,
+    }  # fmt: skip
+    return [(name, value.encode()) for name, value in given.items() if value]

@@ -1,0 +1,67 @@
+"""The router: classifies what producers send, fills in every default, and writes it to its tier's lane.
+
+Stateless, and the only writer of the tier topics. What does not decode or validate becomes a dead letter.
+"""
+
+from typing import Any
+
+from confluent_kafka import Message
+
+from agents.executor import now_ms
+from agents.letters import NO_TIER, headers_in, undecodable
+from agents.recording import headers_of
+from schemas.errors import ContractError
+from schemas.priorities import lane_of
+from schemas.records import Event, Job, JobRequest
+from schemas.tiers import Tier
+from streams.codec import Codec
+from streams.core.admission import Source, job_of_event, job_of_request
+from streams.metrics import RouterMetrics
+from streams.topics import Topology
+from streams.transport.app import EngineApp
+from streams.transport.step import Chunk
+
+
+class Router:
+    """Two agents, one for each ingress topic."""
+
+    def __init__(self, app: EngineApp, topology: Topology, codec: Codec, metrics: RouterMetrics) -> None:
+        self._app, self._topology, self._codec, self._metrics = app, topology, codec, metrics
+
+    def attach(self) -> None:
+        """Declare the agents on the app."""
+        for topic in (self._topology.events, self._topology.job_requests):
+            self._app.agent(self._app.chunks(topic), name=f"route-{topic}")(self._agent)
+
+    async def _agent(self, stream: Any) -> None:
+        async for chunk in stream:
+            for message in chunk.records:
+                self._route(chunk, message)
+
+    def _route(self, chunk: Chunk, message: Message) -> None:
+        raw = message.value()
+        if raw is None:
+            self._metrics.skipped.labels(chunk.topic).inc()
+            return
+        try:
+            job = self._job(chunk.topic, message, raw)
+        except ContractError as error:
+            letter = undecodable(message, NO_TIER, error, now_ms())
+            topic = self._topology.ingress_dead_letters
+            self._metrics.refused.labels(chunk.topic).inc()
+            chunk.send(topic, self._codec.encode(letter), message.key(), chunk.partition)
+            return
+        topic = self._topology.lane(Tier(job.tier), lane_of(job.priority))
+        chunk.send(topic, self._codec.encode(job), job.ordering_key.encode(), headers=headers_of(job))
+        self._metrics.routed.labels(topic).inc()
+
+    def _job(self, topic: str, message: Message, raw: bytes) -> Job:
+        source = Source(topic, message.partition() or 0, message.offset() or 0, _traceparent(message))
+        if topic == self._topology.events:
+            return job_of_event(self._codec.decode(Event, raw), source)
+        return job_of_request(self._codec.decode(JobRequest, raw), source)
+
+
+def _traceparent(message: Message) -> str | None:
+    value = dict(headers_in(message)).get("traceparent")
+    return None if value is None else value.decode(errors="replace")

@@ -1,0 +1,132 @@
+"""From what a producer asks for to the job that a tier runs: every rule of the catalogue applied, once.
+
+Computed from the record alone, so that the router and any replay of it give the same job.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.catalogue import JobType, find_event, find_type
+from schemas.errors import ContractError, Problem
+from schemas.keys import digest, fill
+from schemas.records import Event, Job, JobOptions, JobRequest
+
+MAX_ATTEMPTS = 10
+MAX_TIMEOUT_MS = 3_600_000
+MAX_DELAY_MS = 366 * 24 * 3600 * 1000
+BACKOFFS = ("fixed", "linear", "exponential")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a record stood, and the trace it belongs to."""
+
+    topic: str
+    partition: int
+    offset: int
+    traceparent: str | None = None
+
+
+def job_of_request(request: JobRequest, source: Source) -> Job:
+    """The job that a request asks for; ContractError names every member that does not hold."""
+    job_type = find_type(request.queue, request.type)
+    if not job_type.public:
+        raise ContractError.of(
+            "type", f"{job_type.kind!r} is made by Tierflow itself and cannot be submitted"
+        )
+    problems = option_problems(request.options)
+    if problems:
+        raise ContractError(problems)
+    data = normalised(job_type, request.data)
+    document_id = _document_of(request, data)
+    key = request.options.idempotency_key or (
+        fill(job_type.idempotency, data, request.accepted_at) if job_type.idempotency else None
+    )
+    ordering_key = _ordering_key(job_type, request, data, key)
+    return _job(
+        job_type, source, request.job_id, request.data, data, request.accepted_at, request.options,
+        ordering_key, key, document_id, request.user_id, request.tenant_id, request.request_id,
+    )  # fmt: skip
+
+
+def job_of_event(event: Event, source: Source) -> Job:
+    """The job that an editor's event is, in order within its document."""
+    job_type = find_event(event.type)
+    data = normalised(job_type, event.data)
+    return _job(
+        job_type, source, event.event_id, event.data, data, event.timestamp, JobOptions(),
+        event.document_id, None, event.document_id, event.user_id, event.tenant_id, event.request_id,
+    )  # fmt: skip
+
+
+def normalised(job_type: JobType, data: str) -> dict[str, Any]:
+    """The data with its defaults, in one spelling (UUIDs, times), so that equal jobs get equal keys."""
+    return job_type.contract.parse(data).model_dump(mode="json", by_alias=True)
+
+
+def data_hash(data: Mapping[str, Any]) -> bytes:
+    """Tells a repeat of a job from another job under the same key."""
+    return digest(json.dumps(data, sort_keys=True, separators=(",", ":")))
+
+
+def option_problems(options: JobOptions) -> list[Problem]:
+    """What is wrong with a job's options, whoever set them."""
+    bounds = {
+        "priority": (options.priority, 1, 10),
+        "attempts": (options.attempts, 1, MAX_ATTEMPTS),
+        "timeout": (options.timeout_ms, 1, MAX_TIMEOUT_MS),
+        "delay": (options.delay_ms, 0, MAX_DELAY_MS),
+    }
+    if options.backoff:
+        bounds["backoff.delay"] = (options.backoff.delay_ms, 0, MAX_DELAY_MS)
+        bounds["backoff.maxDelay"] = (options.backoff.max_delay_ms, 0, MAX_DELAY_MS)
+    problems = [
+        Problem(f"options.{name}", f"{value} is outside {low} to {high}")
+        for name, (value, low, high) in bounds.items()
+        if value is not None and not low <= value <= high
+    ]
+    if options.backoff and options.backoff.type not in (None, *BACKOFFS):
+        problems.append(Problem("options.backoff.type", f"use one of {', '.join(BACKOFFS)}"))
+    return problems
+
+
+def _document_of(request: JobRequest, data: Mapping[str, Any]) -> str | None:
+    inside = data.get("documentId")
+    if inside is not None and request.document_id is not None and inside != request.document_id:
+        raise ContractError.of("documentId", "differs from data.documentId; give one of them")
+    return inside if inside is not None else request.document_id
+
+
+def _ordering_key(job_type: JobType, request: JobRequest, data: Mapping[str, Any], key: str | None) -> str:
+    """A type with an idempotency rule is ordered by its key; else by document or talk; else by job."""
+    if job_type.idempotency and key is not None:
+        return f"key:{digest(request.tenant_id or '', key).hex()}"
+    if job_type.order:
+        return fill(job_type.order, data, request.accepted_at)
+    return request.ordering_key or request.job_id
+
+
+def _job(
+    job_type: JobType, source: Source, job_id: str, text: str, data: Mapping[str, Any], accepted_at: int,
+    options: JobOptions, ordering_key: str, key: str | None, document_id: str | None, user_id: str | None,
+    tenant_id: str | None, request_id: str | None,
+) -> Job:  # fmt: skip
+    retry, own = job_type.retry, options.backoff
+    not_before = options.run_at or (accepted_at + options.delay_ms if options.delay_ms else None)
+    return Job(
+        job_id=job_id, series=0, queue=job_type.queue, type=job_type.kind, tier=job_type.tier.value,
+        priority=options.priority or job_type.priority, data=text, data_hash=data_hash(data),
+        ordering_key=ordering_key, accepted_at=accepted_at,
+        attempts=options.attempts or retry.attempts,
+        backoff=(own and own.type) or retry.kind,
+        backoff_delay_ms=own.delay_ms if own and own.delay_ms is not None else retry.delay_ms,
+        backoff_max_ms=own.max_delay_ms if own and own.max_delay_ms is not None else retry.max_delay_ms,
+        backoff_jitter=own.jitter if own and own.jitter is not None else retry.jitter,
+        timeout_ms=options.timeout_ms or round(job_type.timeout_s * 1000),
+        source_topic=source.topic, source_partition=source.partition, source_offset=source.offset,
+        not_before=not_before, idempotency=digest(tenant_id or "", key) if key else None, idempotency_key=key,
+        document_id=document_id, user_id=user_id, tenant_id=tenant_id, request_id=request_id,
+        traceparent=source.traceparent,
+    )  # fmt: skip
