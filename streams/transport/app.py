@@ -12,6 +12,7 @@ from streams.transport import rocks
 from streams.transport.assignment import OnClose, OnOpen
 from streams.transport.config import EngineConfig
 from streams.transport.consumer import Transport
+from streams.transport.engine import Engine
 from streams.transport.metrics import EngineMetrics
 from streams.transport.owned import OwnedPartition
 from streams.transport.step import Step
@@ -23,7 +24,7 @@ from streams.transport.table_partition import TablePartition
 StoreKind = Literal["rocksdb", "memory"]
 
 
-class EngineTables(TableManager):  # type: ignore[misc]  # Faust has no types
+class EngineTables(TableManager):
     """Faust's table registry, empty and without its recovery: the engine opens partitions one by one."""
 
     async def on_start(self) -> None:
@@ -42,7 +43,7 @@ class EngineTables(TableManager):  # type: ignore[misc]  # Faust has no types
         return False
 
 
-class EngineApp(faust.App):  # type: ignore[misc]  # Faust has no types
+class EngineApp(faust.App):
     """A Faust app on the engine.
 
     Every topic it reads and every changelog has `partitions` partitions; partition p of all of them belongs
@@ -88,7 +89,7 @@ class EngineApp(faust.App):  # type: ignore[misc]  # Faust has no types
         self.chunked_topics.add(topic)
         return self.topic(topic, schema=ChunkSchema(), **options)
 
-    def Table(self, name: str, *, changelog: str) -> Table:  # noqa: N802  # Faust's name
+    def Table(self, name: str, *, changelog: str) -> Table:  # type: ignore[override]  # noqa: N802
         """A table of raw bytes; its changelog is an existing compacted topic of `partitions` partitions."""
         if name in self.engine_tables:
             raise ValueError(f"there is already a table {name}")
@@ -128,8 +129,14 @@ class EngineApp(faust.App):  # type: ignore[misc]  # Faust has no types
     @property
     def owned(self) -> Mapping[int, OwnedPartition]:
         """The partition numbers open here."""
-        engine = getattr(self.consumer, "engine", None)
+        engine = getattr(self._consumer, "engine", None)
         return MappingProxyType({} if engine is None else engine.assignment.open)
+
+    def _engine(self) -> Engine:
+        engine: Engine | None = getattr(self._consumer, "engine", None)
+        if engine is None:
+            raise RuntimeError("the app is not started")
+        return engine
 
     def step(self, partition: int) -> Step:
         """A step without a source record (timer, due retry). Raises LookupError when it is not open here."""
@@ -143,11 +150,11 @@ class EngineApp(faust.App):  # type: ignore[misc]  # Faust has no types
 
         A hold ends with the ownership of the partition.
         """
-        self.consumer.engine.hold((topic, partition))
+        self._engine().hold((topic, partition))
 
     def release(self, topic: str, partition: int) -> None:
         """Fetch it again."""
-        self.consumer.engine.release((topic, partition))
+        self._engine().release((topic, partition))
 
     async def on_first_start(self) -> None:
         """Make the state directory."""
@@ -156,8 +163,9 @@ class EngineApp(faust.App):  # type: ignore[misc]  # Faust has no types
 
     async def on_stop(self) -> None:
         """Drain and leave the group while the agents still run."""
-        if self._consumer is not None:
-            await self._consumer.drain()
+        drain = getattr(self._consumer, "drain", None)
+        if drain is not None:
+            await drain()
         await super().on_stop()
 
     def new_table_partitions(self, partition: int) -> list[TablePartition]:

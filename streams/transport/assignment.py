@@ -165,11 +165,9 @@ class Assignment:
             await asyncio.wait({owned.opening}, timeout=_CANCELLED_TASKS_S)
         if owned.announced and self.on_close:
             await self._announce_close(owned, lost=False, limit_s=self._config.drain_s)
-            while owned.active and time.monotonic() < deadline:
-                await asyncio.sleep(_BUSY_POLL_S)
+            await _poll_until(lambda: owned.active == 0, deadline)
         else:
-            while owned.is_busy and time.monotonic() < deadline:
-                await asyncio.sleep(_BUSY_POLL_S)
+            await _poll_until(lambda: not owned.is_busy, deadline)
 
     async def _announce_close(self, owned: OwnedPartition, *, lost: bool, limit_s: float) -> None:
         if not owned.announced:
@@ -186,6 +184,11 @@ class Assignment:
     def _count(self) -> None:
         self._metrics.open_partitions.set(len(self.open))
         self._metrics.held_partitions.set(len(self.polling.held))
+
+
+async def _poll_until(condition: Callable[[], bool], deadline: float) -> None:
+    while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(_BUSY_POLL_S)
 
 
 async def _as_coroutine(awaitable: Awaitable[Any]) -> None:

@@ -17,7 +17,7 @@ Part = tuple[str, int]
 _READ_RECORDS = 5_000
 
 
-class Abandoned(Exception):
+class Abandoned(Exception):  # noqa: N818
     """Nobody wants the partitions any more."""
 
 
@@ -112,7 +112,9 @@ def _sort_in(message: Message, records: dict[Part, list[Message]], reached: dict
     if error is not None and error.code() != KafkaError._PARTITION_EOF:
         log.warning("changelog: %s", error)
         return
-    assert topic is not None and partition is not None and offset is not None
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
     part = (topic, partition)
     if error is None:
         records.setdefault(part, []).append(message)

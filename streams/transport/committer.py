@@ -1,6 +1,7 @@
 """When to commit: at once when idle, filled up for some milliseconds under load."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -72,10 +73,8 @@ class Committer:
 
     async def _fill(self, rest_s: float) -> None:
         if rest_s > 0 and not self._full.is_set():
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), rest_s)
-            except TimeoutError:
-                pass
 
     async def _transact(self, batches: list[Batch]) -> None:
         self._last_records = sum(batch.records for batch in batches)

@@ -1,4 +1,4 @@
-"""The Faust consumer: a shell around the engine. What Faust expects and the engine has no use for is empty."""
+"""The Faust consumer: a shell around the engine. What the engine has no use for is empty."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,9 +14,10 @@ from streams.transport.producer import Producer
 from streams.transport.watchdog import ShutdownLimit
 
 
-class Consumer(base.Consumer):  # type: ignore[misc]  # Faust has no types
+class Consumer(base.Consumer):
     """Started and stopped by Faust; Faust's own offsets, commits and flow control are not used."""
 
+    app: Any
     consumer_stopped_errors = ()
 
     async def on_start(self) -> None:
@@ -149,7 +150,7 @@ class _FaustRebalance(Rebalanced):
         await self._app.on_partitions_revoked.send(tps)
 
 
-class Transport(base.Transport):  # type: ignore[misc]  # Faust has no types
+class Transport(base.Transport):
     """Faust's factory for the two."""
 
     Consumer, Producer = Consumer, Producer

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from confluent_kafka import Message
 from faust.types.tuples import TP, ConsumerMessage
@@ -13,7 +14,7 @@ from streams.transport.step import Chunk, Step
 from streams.transport.tracker import Tracker
 
 
-class StepMessage(ConsumerMessage):  # type: ignore[misc]  # Faust has no types
+class StepMessage(ConsumerMessage):
     """A Faust message with the step that its agent completes."""
 
     __slots__ = ("step",)
@@ -73,16 +74,17 @@ class Delivery:
             await self._send(tracker, offset, record, record.key(), record.value(), step)
 
     async def _send(
-        self, tracker: Tracker, offset: int, record: Message | None, key: object, value: object, step: Step
+        self, tracker: Tracker, offset: int, record: Message | None, key: Any, value: Any, step: Step
     ) -> None:
         kind, milliseconds = record.timestamp() if record is not None else (0, 0)
+        headers: Any = (record.headers() if record is not None else None) or []
         message = StepMessage(
             tracker.topic,
             tracker.partition,
             offset,
             milliseconds / 1000,
             kind,
-            (record.headers() if record is not None else None) or [],
+            headers,
             key,
             value,
             None,

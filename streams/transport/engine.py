@@ -58,7 +58,7 @@ class Engine:
         rebalanced: Rebalanced,
     ) -> None:
         self._config, self._app_id, self._metrics, self._rebalanced = config, app_id, metrics, rebalanced
-        self.admin = AdminClient({key: value for key, value in config.client().items()})
+        self.admin = AdminClient(dict(config.client()))
         self.limits = Limits(config.max_record_bytes, lambda: topic_check.partition_counts(self.admin))
         self._transact_thread, self._recover_thread = SerialThread("transact"), SerialThread("recover")
         self._transactor = Transactor(config, app_id, self._group_metadata, metrics)
@@ -66,7 +66,7 @@ class Engine:
         self.assignment = Assignment(config, [], self.limits, self._recovery, self._recover_thread, metrics)
         self._committer = Committer(
             config, self._transactor, self._transact_thread,
-            lambda: self.assignment.owned.values(), self._on_fatal, metrics,
+            self.assignment.owned.values, self._on_fatal, metrics,
         )  # fmt: skip
         self.assignment.commit, self.assignment.on_work = self._committer.commit, self._committer.work_done
         self._delivery = Delivery(on_message, chunked, generation)
@@ -101,7 +101,6 @@ class Engine:
             self.assignment.topics,
             self,
             lambda: self._delivery.delivered,
-            self._metrics,
         )
         for work in (self._delivery.run(), self._committer.run(), self._measure()):
             self._tasks.append(asyncio.create_task(self._guarded(work)))

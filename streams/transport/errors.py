@@ -16,27 +16,27 @@ class TransportError(Exception):
     """Root of the engine's errors."""
 
 
-class StepLost(TransportError):
+class StepLost(TransportError):  # noqa: N818
     """The partition was closed before the step was known to be committed: another owner decides now."""
 
 
-class StepClosed(TransportError):
+class StepClosed(TransportError):  # noqa: N818
     """A step that is complete takes no more outputs and no more table writes."""
 
 
-class UnknownTopic(TransportError):
+class UnknownTopic(TransportError):  # noqa: N818
     """The cluster has no such topic, so a transaction that wrote to it could never be committed."""
 
 
-class RecordTooLarge(TransportError):
+class RecordTooLarge(TransportError):  # noqa: N818
     """Key, value and headers together exceed `EngineConfig.max_record_bytes`."""
 
 
-class TopicMismatch(TransportError):
+class TopicMismatch(TransportError):  # noqa: N818
     """A source or changelog topic is missing or has an unexpected number of partitions."""
 
 
-class ProducerFatal(TransportError):
+class ProducerFatal(TransportError):  # noqa: N818
     """Only the broker knows what was committed: drop all state and start from its offsets."""
 
 

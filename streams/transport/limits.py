@@ -6,7 +6,7 @@ from streams.transport.errors import RecordTooLarge, UnknownTopic
 from streams.transport.step import Headers
 
 RESERVED_PREFIX = b"\x00\x00tierflow.position\x00"
-"""Changelog keys of the engine itself (see `positions`); tables refuse them, readers of a changelog skip them."""
+"""Changelog keys of the engine itself (see `positions`): tables refuse them, other readers skip them."""
 
 
 class Limits:

@@ -17,7 +17,6 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 
 from streams.transport.config import EngineConfig
 from streams.transport.errors import Exit
-from streams.transport.metrics import EngineMetrics
 from streams.transport.owned import OwnedPartition
 from streams.transport.tracker import Tracker
 
@@ -63,10 +62,9 @@ class ConsumeThread:
         topics: Sequence[str],
         listener: Listener,
         delivered: Callable[[], int],
-        metrics: EngineMetrics,
     ) -> None:
         self._config, self._topics, self._listener = config, list(topics), listener
-        self._delivered, self._metrics = delivered, metrics
+        self._delivered = delivered
         self._loop = asyncio.get_running_loop()
         # librdkafka's classic `range` is an eager assignor: assign and unassign as a whole.
         self._eager = config.protocol == "classic" and len(self._topics) > 1

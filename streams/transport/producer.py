@@ -15,8 +15,10 @@ from streams.transport.step import current_step
 _FLUSH_S = 10.0
 
 
-class Producer(base.Producer):  # type: ignore[misc]  # Faust has no types
+class Producer(base.Producer):
     """What is sent inside a step goes with its transaction and has no offset yet: -1."""
+
+    app: Any
 
     async def on_start(self) -> None:
         """Connect."""
@@ -109,5 +111,5 @@ def _resolve(future: "asyncio.Future[Any]", error: KafkaError | None, record: Me
     if error is not None:
         future.set_exception(KafkaException(error))
         return
-    topic, partition = record.topic(), record.partition()
-    future.set_result(RecordMetadata(topic, partition, TP(topic, partition), record.offset()))
+    topic, partition, offset = record.topic() or "", record.partition() or 0, record.offset() or 0
+    future.set_result(RecordMetadata(topic, partition, TP(topic, partition), offset))

@@ -1,6 +1,7 @@
 """A thread that runs calls one after the other for the event loop."""
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -54,7 +55,5 @@ def _fail(future: "asyncio.Future[T]", error: BaseException) -> None:
 
 
 def _post(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: object) -> None:
-    try:
+    with contextlib.suppress(RuntimeError):  # a closed loop: nobody waits any more
         loop.call_soon_threadsafe(function, *args)
-    except RuntimeError:
-        pass  # the loop is closed: nobody waits any more

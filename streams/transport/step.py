@@ -1,5 +1,6 @@
 """One atomic step: outputs, table writes and completed offsets that become visible in one transaction."""
 
+import contextlib
 from collections.abc import Sequence
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -33,10 +34,8 @@ def enter(step: "Step | None") -> "Token[Step | None]":
 
 def leave(token: "Token[Step | None]") -> None:
     """Undo `enter`; nothing happens in another context (a generator closed by the garbage collector)."""
-    try:
+    with contextlib.suppress(ValueError):
         _current.reset(token)
-    except ValueError:
-        pass
 
 
 class Step:

@@ -14,7 +14,7 @@ from streams.transport.step import Step, enter, leave
 log = logging.getLogger(__name__)
 
 
-class ChunkSchema(Schema):  # type: ignore[misc]  # Faust has no types
+class ChunkSchema(Schema[Any, Any]):
     """Schema of a topic that is read in chunks: hands the chunk through."""
 
     def compile(self, app: Any, **_: Any) -> Any:
@@ -26,12 +26,14 @@ class ChunkSchema(Schema):  # type: ignore[misc]  # Faust has no types
         return decode
 
 
-class EngineStream(Stream):  # type: ignore[misc]  # Faust has no types
+class EngineStream(Stream[Any]):
     """Makes the step current while its agent works on it and completes it afterwards.
 
     An agent that raises never comes back: its step is not completed, its records stay open and come again
     after a restart or a move of the partition. Acknowledgements of Faust are off.
     """
+
+    app: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

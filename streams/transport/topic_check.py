@@ -24,9 +24,9 @@ def wait_for_counts(config: EngineConfig, admin: AdminClient) -> dict[str, int]:
             return partition_counts(admin)
         except KafkaException as error:
             if time.monotonic() > deadline:
-                raise TopicMismatch(
-                    f"no answer from Kafka at {config.bootstrap_servers} for {config.topic_check_s:.0f} s: {error}"
-                ) from error
+                waited = f"{config.topic_check_s:.0f} s"
+                servers = config.bootstrap_servers
+                raise TopicMismatch(f"no answer from Kafka at {servers} for {waited}: {error}") from error
 
 
 def verify(expected: Mapping[str, str], partitions: int, found: Mapping[str, int]) -> None:

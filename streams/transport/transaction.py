@@ -186,9 +186,10 @@ def _produce(
     """Queue one record; waits while the producer's queue is full."""
     while True:
         try:
-            if headers is None and on_delivery is None:
-                return producer.produce(topic, value, key, partition)
-            options = {} if headers is None else {"headers": list(headers)}
-            return producer.produce(topic, value, key, partition, on_delivery=on_delivery, **options)
+            if headers is not None:
+                return producer.produce(topic, value, key, partition, headers=list(headers))
+            if on_delivery is not None:
+                return producer.produce(topic, value, key, partition, on_delivery=on_delivery)
+            return producer.produce(topic, value, key, partition)
         except BufferError:
             producer.poll(0.05)

@@ -9,6 +9,7 @@ import json
 import logging
 import random
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +45,19 @@ def build(settings: dict[str, Any]) -> EngineApp:
         state_dir=Path(settings["state_dir"]),
         protocol=settings["protocol"],
     )
-    app = EngineApp(settings["group"], engine=config, partitions=settings["partitions"], store=settings["store"])
+    app = EngineApp(
+        settings["group"], engine=config, partitions=settings["partitions"], store=settings["store"]
+    )
     table = app.Table("seen", changelog=settings["changelog"])
     {"inline": inline, "async": concurrent, "plain": plain}[settings["mode"]](app, table, settings)
 
-    @app.timer(1.0)
     async def report() -> None:
         sample = app.metrics.registry.get_sample_value
         names = ("transactions", "records", "aborts", "fatals")
         counts = {name: sample(f"tierflow_engine_{name}_total") for name in names}
         print(f"OWNS {sorted(app.owned)} {counts}", flush=True)
 
+    app.timer(1.0)(report)
     return app
 
 
@@ -98,7 +101,7 @@ def concurrent(app: EngineApp, table: Table, settings: dict[str, Any]) -> None:
             lane = (id(chunk.owned), chunk.topic, record.key())
             task = chunk.owned.spawn(one(step, record, output, tails.get(lane)))
             tails[lane] = task
-            task.add_done_callback(lambda done, lane=lane: _forget(tails, lane, done))
+            task.add_done_callback(partial(_forget, tails, lane))
 
     for source, output in zip(settings["sources"], settings["outputs"], strict=True):
 
@@ -124,7 +127,9 @@ def plain(app: EngineApp, table: Table, settings: dict[str, Any]) -> None:
                 reply = answer(table, event.message.key, event.message.value)
                 await target.send(key=event.message.key, value=reply, partition=event.message.partition)
 
-        topic = app.topic(source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        topic = app.topic(
+            source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
         app.agent(topic, name=f"plain-{source}")(process)
 
 
