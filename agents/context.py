@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agents.providers import Providers
+from agents.workbooks import Workbooks
 from schemas.records import Job
 
 
@@ -34,7 +35,7 @@ class Context:
     interruptions: int
     providers: Providers
     document: Document
-    workbooks: Any
+    workbooks: Workbooks
     report: Callable[[int, str | None, str | None], None]
     log: Any
     updates: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
