@@ -13,6 +13,7 @@ class Document(Protocol):
     """The cells of the job's document. Writes become visible with the attempt's outcome, or not at all."""
 
     partition: int
+    tenant_id: str | None
     id: str
 
     def cells(self) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ class JobDocument:
         self._job = job
         self._changes: dict[str, str | None] = {}
         self.partition = partition
+        self.tenant_id = job.tenant_id
         self.id = job.document_id or ""
 
     def cells(self) -> Mapping[str, str]:

@@ -6,9 +6,10 @@ document from its table again. An edit that fails or is cancelled forgets by its
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol, TypeVar
 
 from agents.cells import Value, id_of, input_of, is_formula
@@ -34,6 +35,10 @@ class Source(Protocol):
         """The partition that owns the document."""
 
     @property
+    def tenant_id(self) -> str | None:
+        """Whose document it is: two tenants may use one id."""
+
+    @property
     def id(self) -> str:
         """The document's id."""
 
@@ -45,7 +50,7 @@ class Workbooks:
     """Opens documents on first use and keeps them open. Used by one event loop."""
 
     def __init__(self, *, max_open: int = MAX_OPEN, max_open_cells: int = MAX_OPEN_CELLS) -> None:
-        self._open: OrderedDict[tuple[int, str], Workbook] = OrderedDict()
+        self._open: OrderedDict[tuple[int, str, str], Workbook] = OrderedDict()
         self._max_open = max_open
         self._max_open_cells = max_open_cells
 
@@ -58,59 +63,58 @@ class Workbooks:
         Raises ContractError or PermanentError when the edit cannot be; the document is then as before.
         """
 
-        def edit(workbook: Workbook) -> dict[str, Value]:
+        heavy = any(map(is_formula, edits.values()))
+        async with self._using(source, now) as workbook:
             if workbook.size + len(edits) > MAX_CELLS:
                 raise PermanentError(f"a document takes at most {MAX_CELLS} cells", code="document_too_large")
-            if not workbook.spills:
-                changed = workbook.apply(edits, now)
-                return changed | workbook.values(map(id_of, workbook.spilled))
-            new = Workbook({**inputs_of(source), **edits}, now)
-            cells = {*map(id_of, workbook.spilled | new.spilled), *inputs_of(source)}
-            self._open[source.partition, source.id] = new
-            return changes(workbook, new, cells, edits)
-
-        heavy = any(map(is_formula, edits.values()))
-        return await self._with(source, now, edit, heavy=heavy)
+            if workbook.spills:
+                return await self._reopen(workbook, source, edits, now)
+            changed = await _run(lambda: workbook.apply(edits, now), workbook, heavy=heavy)
+            return changed | workbook.values(map(id_of, workbook.spilled))
 
     async def values(self, source: Source, cells: list[str], now: dt.datetime) -> dict[str, Value]:
         """What these cells show."""
-        return await self._with(source, now, lambda workbook: workbook.values(cells))
+        async with self._using(source, now) as workbook:
+            return workbook.values(cells)
 
     async def compute(self, source: Source, formula: str, now: dt.datetime) -> Value:
         """What a formula over the document gives, without a cell of its own."""
-        return await self._with(source, now, lambda workbook: workbook.compute(formula, now), heavy=True)
+        async with self._using(source, now) as workbook:
+            return await _run(lambda: workbook.compute(formula, now), workbook, heavy=True)
 
     def forget(self, partition: int, document_id: str) -> None:
-        """Close a document; nothing happens when it is not open."""
-        self._open.pop((partition, document_id), None)
+        """Close a document, whosever it is; nothing happens when it is not open."""
+        for key in [key for key in self._open if (key[0], key[2]) == (partition, document_id)]:
+            del self._open[key]
 
     def forget_partition(self, partition: int) -> None:
         """Close every document of a partition."""
         for key in [key for key in self._open if key[0] == partition]:
             del self._open[key]
 
-    async def _with(
-        self, source: Source, now: dt.datetime, use: Callable[[Workbook], T], *, heavy: bool = False
-    ) -> T:
+    @contextlib.asynccontextmanager
+    async def _using(self, source: Source, now: dt.datetime) -> AsyncIterator[Workbook]:
         try:
-            workbook = await self._workbook(source, now)
-            return await _run(lambda: use(workbook), heavy=heavy or _is_heavy(workbook))
+            yield await self._workbook(source, now)
         except BaseException:
             # Cancelled or failed halfway: nobody knows what is in it, and a thread may still work on it.
-            self.forget(source.partition, source.id)
+            self._open.pop(_key(source), None)
             raise
 
     async def _workbook(self, source: Source, now: dt.datetime) -> Workbook:
-        key = (source.partition, source.id)
-        workbook = self._open.get(key)
+        workbook = self._open.get(_key(source))
         if workbook is None:
-            inputs = inputs_of(source)
-            heavy = len(inputs) > INLINE_CELLS or any(map(is_formula, inputs.values()))
-            workbook = await _run(lambda: Workbook(inputs, now), heavy=heavy)
-            self._open[key] = workbook
-        self._open.move_to_end(key)
+            workbook = self._open[_key(source)] = await _opened(inputs_of(source), now)
+        self._open.move_to_end(_key(source))
         self._close_oldest()
         return workbook
+
+    async def _reopen(
+        self, old: Workbook, source: Source, edits: Mapping[str, Value], now: dt.datetime
+    ) -> dict[str, Value]:
+        inputs = {**inputs_of(source), **edits}
+        new = self._open[_key(source)] = await _opened(inputs, now)
+        return changes(old, new, {*map(id_of, old.spilled | new.spilled), *inputs}, edits)
 
     def _close_oldest(self) -> None:
         cells = sum(workbook.size for workbook in self._open.values())
@@ -124,9 +128,15 @@ def inputs_of(source: Source) -> dict[str, Value]:
     return {cell: input_of(content) for cell, content in source.cells().items()}
 
 
-def _is_heavy(workbook: Workbook) -> bool:
-    return workbook.size > INLINE_CELLS or workbook.busy_s > INLINE_S
+def _key(source: Source) -> tuple[int, str, str]:
+    return source.partition, source.tenant_id or "", source.id
 
 
-async def _run(work: Callable[[], T], *, heavy: bool) -> T:
+async def _opened(inputs: Mapping[str, Value], now: dt.datetime) -> Workbook:
+    heavy = len(inputs) > INLINE_CELLS or any(map(is_formula, inputs.values()))
+    return await asyncio.to_thread(Workbook, inputs, now) if heavy else Workbook(inputs, now)
+
+
+async def _run(work: Callable[[], T], workbook: Workbook, *, heavy: bool) -> T:
+    heavy = heavy or workbook.size > INLINE_CELLS or workbook.busy_s > INLINE_S
     return await asyncio.to_thread(work) if heavy else work()
