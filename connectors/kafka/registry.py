@@ -1,0 +1,29 @@
+"""The codec of the configured framing: Confluent's when there is a Schema Registry, else Avro's own."""
+
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+from streams.codec import Codec
+from streams.settings import KafkaSettings
+
+
+class ConfluentRegistry:
+    """A Confluent-compatible Schema Registry. Blocks; the client caches both ways."""
+
+    def __init__(self, url: str) -> None:
+        self._client = SchemaRegistryClient({"url": url})
+
+    def id_of(self, name: str, schema: str) -> int:
+        """The id of this schema under the subject of its record name; registers it when it is new."""
+        return int(self._client.register_schema(name, Schema(schema, "AVRO")))
+
+    def schema_of(self, schema_id: int) -> str:
+        """The schema of an id."""
+        text = self._client.get_schema(schema_id).schema_str
+        assert text is not None, "the registry answers with a schema's text"
+        return text
+
+
+def codec(kafka: KafkaSettings) -> Codec:
+    """The codec that these settings ask for; reads the registry once, at start."""
+    url = kafka.schema_registry_url
+    return Codec(ConfluentRegistry(url) if url else None)

@@ -1,0 +1,14 @@
+"""`tierflow router`: what producers send goes to its tier."""
+
+import click
+
+from ops import compose, role
+from streams.settings import load
+
+
+@click.command("router")
+def command() -> None:
+    """Route events and job requests into the lanes of their tiers."""
+    settings = load()
+    metrics = role.registry()
+    role.run(lambda: compose.router(settings, metrics), settings.process, metrics)

@@ -1,0 +1,44 @@
+"""Puts the router and the workers together from their parts."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry
+
+from agents import providers
+from agents.executor import Executor
+from agents.handlers.registry import Handler
+from agents.recording import Recording
+from agents.router import Router
+from agents.tables import CellsTable
+from agents.workbooks import Workbooks
+from agents.worker import Worker
+from connectors.kafka.registry import codec
+from ops import role
+from schemas.tiers import Tier
+from streams.metrics import RouterMetrics, WorkerMetrics
+from streams.settings import Settings
+from streams.topics import Topology
+
+
+def router(settings: Settings, metrics: CollectorRegistry) -> role.Made:
+    """The router's app."""
+    app = role.engine_app("router", settings, metrics)
+    Router(app, Topology.of(settings.kafka), codec(settings.kafka), RouterMetrics(metrics)).attach()
+    return app, role.nothing
+
+
+def worker(
+    tier: Tier, handlers: Mapping[str, Handler], settings: Settings, metrics: CollectorRegistry
+) -> role.Made:
+    """The app of a tier's worker, with these handlers."""
+    app = role.engine_app(f"worker-{tier.value}", settings, metrics)
+    topology, records = Topology.of(settings.kafka), codec(settings.kafka)
+    counted = WorkerMetrics(metrics)
+    recording = Recording(app, topology, tier, records, settings.process.instance, counted)
+    # Documents live in tier 2: their events and the jobs on their cells are all of that tier.
+    cells = CellsTable(app, topology, records) if tier is Tier.IMPORTANT else None
+    outside, workbooks = providers.build(settings.providers), Workbooks()
+    executor = Executor(handlers, outside, workbooks, recording, cells, counted)
+    slots = settings.process.concurrency
+    Worker(app, topology, tier, records, executor, recording, workbooks, slots, counted).attach()
+    return app, outside.aclose

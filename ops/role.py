@@ -1,0 +1,81 @@
+"""Runs one role's Faust app as this process: logging, signals, probe; SIGTERM drains and leaves."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvloop
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from ops import probe
+from streams import log
+from streams.settings import KafkaSettings, ProcessSettings, Settings
+from streams.transport.app import EngineApp
+from streams.transport.config import EngineConfig
+from streams.transport.metrics import EngineMetrics
+
+LOG = log.get("tierflow.role")
+Made = tuple[EngineApp, Callable[[], Awaitable[None]]]
+"""An app, and what is awaited when it has stopped."""
+
+
+async def nothing() -> None:
+    """For a role that has nothing to close."""
+
+
+def registry() -> CollectorRegistry:
+    """An own registry per process, with the process's figures in it."""
+    made = CollectorRegistry()
+    ProcessCollector(registry=made)
+    PlatformCollector(registry=made)
+    GCCollector(registry=made)
+    return made
+
+
+def engine_app(name: str, settings: Settings, metrics: CollectorRegistry) -> EngineApp:
+    """The app of a role: its consumer group is `<prefix><name>`, its state under the data folder."""
+    kafka, process = settings.kafka, settings.process
+    config = EngineConfig(
+        bootstrap_servers=kafka.bootstrap_servers,
+        instance=process.instance,
+        state_dir=process.data_dir / "state",
+        protocol=kafka.group_protocol,
+        extra=_connection(kafka),
+    )
+    return EngineApp(
+        f"{kafka.topic_prefix}{name}",
+        engine=config,
+        partitions=kafka.partitions,
+        metrics=EngineMetrics(metrics),
+    )
+
+
+def run(make: Callable[[], Made], process: ProcessSettings, metrics: CollectorRegistry) -> None:
+    """Run the app that `make` builds inside the loop until SIGTERM or Ctrl-C."""
+    log.configure(process)
+    uvloop.run(_serve(make, process, metrics))
+
+
+async def _serve(make: Callable[[], Made], process: ProcessSettings, metrics: CollectorRegistry) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app, close = make()
+    server = probe.serve(process.metrics_port, metrics, lambda: bool(app.owned))
+    await app.start()
+    stopping = asyncio.ensure_future(stop.wait())
+    ended = asyncio.ensure_future(app.wait_until_stopped())
+    await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    LOG.info("stopping", role=app.conf.id)
+    await app.stop()
+    ended.cancel()
+    await close()
+    server.shutdown()
+    if app.crashed:
+        raise SystemExit(1)
+
+
+def _connection(kafka: KafkaSettings) -> dict[str, str]:
+    return {name: value for name, value in kafka.client().items() if name != "bootstrap.servers"}
