@@ -89,7 +89,7 @@ class EngineApp(faust.App):
         self.chunked_topics.add(topic)
         return self.topic(topic, schema=ChunkSchema(), **options)
 
-    def Table(self, name: str, *, changelog: str) -> Table:  # type: ignore[override]  # noqa: N802
+    def Table(self, name: str, *, changelog: str) -> Table:  # noqa: N802
         """A table of raw bytes; its changelog is an existing compacted topic of `partitions` partitions."""
         if name in self.engine_tables:
             raise ValueError(f"there is already a table {name}")
