@@ -15,7 +15,7 @@ from schemas.states import TERMINAL, State
 
 # A double holds integers up to 2**53: 32 bits of number, one for "terminal", the rest is the series.
 _NUMBERS = 1 << 32
-_SERIES = _NUMBERS << 1
+SERIES_STEP = _NUMBERS << 1
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +89,8 @@ def rank(series: int, number: int, state: str) -> int:
     stays), else the later number. Fits a double, so that a Lua script can compare it.
     """
     if state in TERMINAL:
-        number = _SERIES - 1 - number
-    return series * _SERIES + number
+        number = SERIES_STEP - 1 - number
+    return series * SERIES_STEP + number
 
 
 def accepted(job: Job) -> Transition:

@@ -1,10 +1,20 @@
 """The status of jobs as the gateway reads it."""
 
-import msgspec
+from importlib.resources import files
+from typing import Any, cast
 
-from connectors.views import JobView
+import msgspec
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from connectors.redis import keys
+from connectors.redis.stored import pack_accepted, view
+from connectors.views import Envelope, JobView, requested
 from schemas.catalogue import JobType
+from schemas.errors import UnavailableError
 from schemas.records import JobRequest
+
+_TIMEOUT_S = 1.0
 
 
 class CompletedKey(msgspec.Struct, frozen=True):
@@ -17,22 +27,65 @@ class CompletedKey(msgspec.Struct, frozen=True):
 class StatusStore:
     """Reads the read model; writes nothing but "accepted". UnavailableError when Redis does not answer."""
 
+    def __init__(self, url: str, topic_prefix: str) -> None:
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            client_name="tierflow-status",
+        )
+        self._prefix = keys.prefix_of(topic_prefix)
+        self._accept = self._client.register_script((files(__package__) / "accept.lua").read_text())
+
     async def accepted(self, request: JobRequest, job_type: JobType) -> None:
         """Show a job as waiting before the router has seen it; changes nothing about a job that is known."""
-        raise NotImplementedError
+        options = request.options
+        envelope = Envelope(
+            series=0,
+            data=request.data,
+            priority=job_type.priority if options.priority is None else options.priority,
+            max_attempts=options.attempts or job_type.retry.attempts,
+        )
+        stored = pack_accepted(requested(request, job_type.tier.value), envelope)
+        key = keys.job(self._prefix, request.job_id)
+        await _answer(self._accept(keys=[key], args=[keys.ACCEPTED_KEEP_MS, stored]))
 
     async def job(self, job_id: str) -> JobView | None:
         """The job, or None if it is not known here."""
-        raise NotImplementedError
+        stored = await _answer(self._client.hgetall(keys.job(self._prefix, job_id)))
+        return view(cast(dict[bytes, bytes], stored)) if stored else None
 
     async def completed_by_key(self, digest: bytes) -> CompletedKey | None:
         """The job that completed under this key and is still remembered."""
-        raise NotImplementedError
+        found = await _answer(self._client.hmget(keys.completed(self._prefix, digest), ["job", "hash"]))
+        job_id, data_hash = cast(list[bytes | None], found)
+        return None if job_id is None else CompletedKey(job_id.decode(), data_hash or b"")
 
     async def counts(self, queue: str) -> dict[str, int]:
-        """How many jobs of a queue are in each state."""
-        raise NotImplementedError
+        """How many jobs of a queue are in each state; ended ones since the topics' beginning."""
+        found = await _answer(self._client.hgetall(keys.counts(self._prefix, queue)))
+        return {state.decode(): int(count) for state, count in cast(dict[bytes, bytes], found).items()}
 
     async def samples(self, queue: str, state: str, limit: int) -> list[str]:
         """Ids of some jobs in a state, the latest first."""
-        raise NotImplementedError
+        if limit <= 0:
+            return []
+        key = keys.samples(self._prefix, queue, state)
+        found = await _answer(self._client.zrange(key, 0, limit - 1, desc=True))
+        return [job_id.decode() for job_id in cast(list[bytes], found)]
+
+    async def ping(self) -> None:
+        """Return when Redis answers."""
+        await _answer(self._client.ping())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+async def _answer(asked: Any) -> Any:
+    """The answer to a command, which the library types as awaitable or not."""
+    try:
+        return await asked
+    except RedisError as error:
+        raise UnavailableError(f"Redis does not answer: {error}") from error

@@ -1,0 +1,314 @@
+"""A plain Kafka consumer in a thread that carries batches into a target which keeps the offsets itself.
+
+The group only says who reads which partition. Where reading goes on is asked of the target after each
+assignment, and every batch moves the target's offsets by compare-and-set together with its rows. So a crash
+at any moment, a rebalance and a zombie write nothing twice and skip nothing.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+
+from connectors.consuming_metrics import ConsumingMetrics
+from connectors.positions import Arrival, Move, Place, Positions
+from connectors.target import PositionMovedError, Target, TargetAwayError
+from streams.log import get
+from streams.settings import KafkaSettings
+
+log = get(__name__)
+
+BATCH_RECORDS = 4_000
+_LINGER_S = 0.05
+_AWAY_POLL_S = 0.2
+_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 5.0
+_LOOK_S = 1.0
+_QUERY_TIMEOUT_S = 5.0
+
+
+def consumer_config(kafka: KafkaSettings, group: str, client_id: str) -> dict[str, Any]:
+    """Committed records only; the group's offsets are written for those who watch lag, never read."""
+    protocol = (
+        # Range puts partition p of all topics on one member: two members seldom write the same job's row.
+        {"group.protocol": "consumer", "group.remote.assignor": "range"}
+        if kafka.group_protocol == "consumer"
+        else {"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 10_000}
+    )
+    return {
+        **kafka.client(),
+        **protocol,
+        "group.id": group,
+        "client.id": client_id,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 100,
+        "fetch.queue.backoff.ms": 50,
+        "queued.max.messages.kbytes": 16_384,
+        "queued.min.messages": 20_000,
+        "reconnect.backoff.ms": 100,
+        "reconnect.backoff.max.ms": 2_000,
+        # Its lines about lost connections come by the hundred.
+        "log_level": 2,
+    }
+
+
+def source(message: Message) -> tuple[Place, int]:
+    """Where a record stands; a record that was read has all three."""
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    return (topic, partition), offset
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records that are read and not yet written, and how far each partition moves with them."""
+
+    messages: list[Message] = field(default_factory=list)
+    moves: dict[Place, Move] = field(default_factory=dict)
+
+
+class Consuming:
+    """Reads `topics` as a member of a group and writes them to one target, until `stop`."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        topics: Sequence[str],
+        target: Target,
+        metrics: ConsumingMetrics,
+        batch_records: int = BATCH_RECORDS,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._config = config
+        self._topics = list(topics)
+        self._target = target
+        self._metrics = metrics
+        self._batch_records = batch_records
+        self._jitter = jitter
+        self._positions = Positions()
+        self._pending = Batch()
+        self._stopping = threading.Event()
+        self._joined = False
+        self._failures = 0
+        self._away_since = 0.0
+        self._retry_at = 0.0
+        self._look_at = 0.0
+        self._written_at = 0.0
+        self._kafka_error = ""
+        self._consumer: Any = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is a member of its group, knows its positions and its target answers."""
+        return self._joined and not self._failures and not self._positions.unplaced
+
+    def stop(self) -> None:
+        """Make `run` return within about a second."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Read and write until `stop`. Blocks. A defect of ours ends it with its error."""
+        self._metrics.away.labels(self._target.name).set(0)
+        self._consumer = Consumer(self._config)
+        self._consumer.subscribe(
+            self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+        )
+        try:
+            while not self._stopping.is_set():
+                self._turn()
+        finally:
+            self._joined = False
+            self._consumer.close()
+            self._target.close()
+
+    def _turn(self) -> None:
+        """One round: settle what is pending with the target, then read on."""
+        wait_s = self._retry_at - time.monotonic()
+        if wait_s > 0:
+            # Everything is paused; polling keeps us in the group.
+            self._accept(self._consumer.consume(1, min(wait_s, _AWAY_POLL_S)))
+            return
+        try:
+            self._settle()
+        except TargetAwayError as error:
+            self._away(error)
+            return
+        self._back()
+        self._accept(self._consumer.consume(self._batch_records, _LINGER_S))
+
+    def _settle(self) -> None:
+        """Write the pending batch, find the positions of new partitions, and look after the known ones."""
+        if self._pending.messages:
+            self._write()
+        if self._positions.unplaced:
+            self._place()
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_S
+            self._look()
+
+    def _write(self) -> None:
+        batch = self._pending
+        began = time.perf_counter()
+        try:
+            rows = self._target.write(batch.messages, list(batch.moves.values()))
+        except PositionMovedError as error:
+            log.warning(
+                "batch refused, positions are read again", target=self._target.name, reason=str(error)
+            )
+            self._metrics.refused.labels(self._target.name).inc()
+            self._distrust(batch.moves)
+        else:
+            self._positions.moved(batch.moves.values())
+            self._metrics.batch_rows.labels(self._target.name).observe(rows)
+            self._metrics.commit_seconds.labels(self._target.name).observe(time.perf_counter() - began)
+            self._metrics.records.labels(self._target.name).inc(len(batch.messages))
+            self._written_at = batch.messages[-1].timestamp()[1] / 1000
+        self._pending = Batch()
+
+    def _place(self) -> None:
+        """Seek each new partition to the target's position and let it flow."""
+        found = self._target.positions(self._positions.unplaced)
+        for topic, partition in sorted(found):
+            offset = found[topic, partition]
+            start = TopicPartition(topic, partition, offset or OFFSET_BEGINNING)
+            try:
+                self._consumer.seek(start)
+            except KafkaException as error:
+                # Its fetcher has not started yet: next round.
+                log.debug("not seekable yet", topic=topic, partition=partition, reason=str(error))
+                continue
+            self._positions.place((topic, partition), offset)
+            self._consumer.resume([start])
+
+    def _look(self) -> None:
+        """Compare the target's positions with ours (it may have lost them), and measure the lag."""
+        places = list(self._positions.placed)
+        if places and not self._pending.messages:
+            differing = self._positions.differing(self._target.positions(places), places)
+            if differing:
+                log.warning("the target's positions changed, reading on from them", target=self._target.name)
+                self._distrust(differing)
+        self._measure()
+
+    def _measure(self) -> None:
+        behind, committed = 0, []
+        for (topic, partition), position in self._positions.placed.items():
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            lag = max(0, high - position) if high >= 0 else 0
+            behind += lag
+            self._metrics.lag.labels(self._target.name, topic, partition).set(lag)
+            committed.append(TopicPartition(topic, partition, position))
+        seconds = max(0.0, time.time() - self._written_at) if behind and self._written_at else 0.0
+        self._metrics.lag_seconds.labels(self._target.name).set(seconds)
+        if committed:
+            self._consumer.commit(offsets=committed, asynchronous=True)
+
+    def _accept(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            if message.error() is not None:
+                self._complain(message)
+                continue
+            place, offset = source(message)
+            match self._positions.arrive(place, offset):
+                case Arrival.FOREIGN:
+                    continue
+                case Arrival.BEHIND if not self._begins_anew(place, offset):
+                    continue
+                case Arrival.GAP:
+                    self._explain_gap(place, offset)
+            self._add(place, message)
+
+    def _add(self, place: Place, message: Message) -> None:
+        known = self._pending.moves.get(place)
+        expected = known.expected if known else self._positions.placed[place]
+        self._pending.moves[place] = Move(*place, expected, source(message)[1] + 1)
+        self._pending.messages.append(message)
+
+    def _begins_anew(self, place: Place, offset: int) -> bool:
+        """Whether the log ends before our position: it was made again, so it is read from its start."""
+        position = self._positions.placed[place]
+        known = self._pending.moves.get(place)
+        if known is not None and known.next < position:
+            return offset >= known.next
+        _, high = self._watermarks(place)
+        if high >= position:
+            return False
+        log.error("the log ends before our position, reading it anew", topic=place[0], partition=place[1],
+                  position=position, end=high)  # fmt: skip
+        return True
+
+    def _explain_gap(self, place: Place, offset: int) -> None:
+        """Say so when records were deleted before we read them; transaction markers leave gaps too."""
+        position = self._positions.placed[place]
+        low, _ = self._watermarks(place)
+        if position < low and position > 0:
+            self._metrics.lost.labels(self._target.name).inc(low - position)
+            log.error("LOSS: the log no longer has these offsets", target=self._target.name, topic=place[0],
+                      partition=place[1], position=position, log_start=low, read=offset)  # fmt: skip
+
+    def _watermarks(self, place: Place) -> tuple[int, int]:
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_QUERY_TIMEOUT_S)
+        except KafkaException:
+            return -1, 1 << 62  # nothing is known: neither loss nor a new log
+        return low, high
+
+    def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        """Take the partitions without reading: their positions are found outside of this callback."""
+        self._joined = True
+        starts = [TopicPartition(one.topic, one.partition, OFFSET_BEGINNING) for one in partitions]
+        consumer.incremental_assign(starts)
+        if starts:
+            consumer.pause(starts)
+        places = [(one.topic, one.partition) for one in partitions]
+        self._positions.assign(places)
+        log.info("partitions assigned", target=self._target.name, partitions=len(places))
+
+    def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        places = [(one.topic, one.partition) for one in partitions]
+        self._positions.revoke(places)
+        for topic, partition in places:
+            self._metrics.lag.remove(self._target.name, topic, partition)
+        log.info("partitions revoked", target=self._target.name, partitions=len(places))
+
+    def _distrust(self, places: Iterable[Place]) -> None:
+        found = self._positions.distrust(places)
+        if found:
+            self._consumer.pause([TopicPartition(*place) for place in found])
+
+    def _away(self, error: TargetAwayError) -> None:
+        """Stop fetching and wait longer each time; said once."""
+        if not self._failures:
+            self._away_since = time.monotonic()
+            self._metrics.away.labels(self._target.name).set(1)
+            log.warning("target is away, fetching pauses", target=self._target.name, reason=str(error))
+            self._consumer.pause([TopicPartition(*place) for place in self._positions.assigned])
+        limit = min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** min(self._failures, 10))
+        self._failures += 1
+        self._retry_at = time.monotonic() + limit * (0.5 + self._jitter() / 2)
+
+    def _back(self) -> None:
+        if not self._failures:
+            return
+        self._failures = 0
+        self._metrics.away.labels(self._target.name).set(0)
+        away_s = round(time.monotonic() - self._away_since, 1)
+        log.info("target is back, fetching goes on", target=self._target.name, away_s=away_s)
+        self._consumer.resume([TopicPartition(*place) for place in self._positions.placed])
+
+    def _complain(self, message: Message) -> None:
+        """Errors come as records; a fatal one ends the loop, another is said once."""
+        error = message.error()
+        if error is not None and error.fatal():
+            raise KafkaException(error)
+        if str(error) != self._kafka_error:
+            self._kafka_error = str(error)
+            log.warning("Kafka says", target=self._target.name, reason=str(error))

@@ -1,0 +1,139 @@
+"""The sink's SQL: staging tables, and how staged rows become jobs, transitions and dead letters.
+
+Rows come once more after a crash of a writer that did not move its offsets, after a rewind and in a rebuild.
+So only transitions that were not there yet ("fresh") may change a job's state, and only upwards in rank.
+"""
+
+from connectors.postgres.rows import ENVELOPE, LETTER, SUBJECT, TIMES, TRANSITION
+from connectors.views import SERIES_STEP
+from schemas.states import TERMINAL
+
+_TYPES = {
+    **dict.fromkeys(
+        (
+            "accepted_at", "not_before", "at", "due", "first_failed_at", "last_failed_at", "envelope_series",
+            "series", "number", "timeout_ms", "source_offset",
+        ),
+        "bigint",
+    ),
+    **dict.fromkeys(("tier", "priority"), "smallint"),
+    **dict.fromkeys(("attempt", "max_attempts", "progress", "source_partition"), "int"),
+    **dict.fromkeys(("data_hash", "idempotency", "key", "value"), "bytea"),
+    **dict.fromkeys(("data", "result", "error"), "json"),
+    **dict.fromkeys(("errors", "headers"), "jsonb"),
+}  # fmt: skip
+STAGED = {
+    "staged_jobs": SUBJECT + ENVELOPE,
+    "staged_transitions": TRANSITION,
+    "staged_letters": LETTER,
+}
+STATE = (
+    "rank", "series", "state", "attempts", "changed_at", "processed_at", "finished_at", "result", "error",
+    "duplicate_of",
+)  # fmt: skip
+_TERMINAL = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
+
+
+def _columns(names: tuple[str, ...]) -> str:
+    return ", ".join(names)
+
+
+def _values(names: tuple[str, ...], table: str) -> str:
+    """Times are staged as milliseconds."""
+    return ", ".join(
+        f"to_timestamp({table}.{name} / 1000.0)" if name in TIMES else f"{table}.{name}" for name in names
+    )
+
+
+CREATE_STAGING = "; ".join(
+    f"create temporary table if not exists {table} ("
+    + ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in names)
+    + ") on commit delete rows"
+    for table, names in STAGED.items()
+)
+
+CLEAR_STAGING = "; ".join(f"delete from {table}" for table in STAGED)
+
+COPY = {table: f"copy {table} ({_columns(names)}) from stdin" for table, names in STAGED.items()}
+
+_MERGED = {
+    "accepted_at": "least(jobs.accepted_at, excluded.accepted_at)",
+    **{
+        name: f"coalesce(jobs.{name}, excluded.{name})"
+        for name in ("document_id", "user_id", "tenant_id", "request_id")
+    },
+    **{
+        name: f"case when excluded.envelope_series > coalesce(jobs.envelope_series, -1) "
+        f"then excluded.{name} else jobs.{name} end"
+        for name in ENVELOPE
+    },
+    **{
+        name: f"case when excluded.rank > jobs.rank then excluded.{name} else jobs.{name} end"
+        for name in ("rank", "series", "state", "changed_at", "finished_at", "result", "duplicate_of")
+    },
+    **{
+        name: f"case when excluded.series > jobs.series then excluded.{name} "
+        f"when excluded.series = jobs.series then {same} else jobs.{name} end"
+        for name, same in {
+            "attempts": "greatest(jobs.attempts, excluded.attempts)",
+            "processed_at": "greatest(jobs.processed_at, excluded.processed_at)",
+            "error": "case when excluded.rank < jobs.rank then jobs.error "
+            "when excluded.state = 'completed' then null else coalesce(excluded.error, jobs.error) end",
+        }.items()
+    },
+}
+
+WRITE_JOBS = f"""
+with fresh as (
+    insert into job_transitions ({_columns(TRANSITION)})
+    select {_values(TRANSITION, "staged")} from staged_transitions staged order by job_id, series, number
+    on conflict (job_id, series, number) do nothing
+    returning *
+),
+ranked as (
+    select fresh.*, series * {SERIES_STEP}
+        + case when to_state in ({_TERMINAL}) then {SERIES_STEP - 1} - number else number end as rank
+    from fresh
+),
+head as (select distinct on (job_id) * from ranked order by job_id, rank desc),
+tally as (
+    select job_id, series, max(attempt) as attempts,
+        max(at) filter (where to_state = 'active' and (from_state <> 'active' or progress is null))
+            as processed_at,
+        (array_agg(error order by number desc) filter (where error is not null))[1] as error
+    from fresh group by job_id, series
+)
+insert into jobs ({_columns(SUBJECT + ENVELOPE + STATE)})
+select {_values(SUBJECT + ENVELOPE, "staged")},
+    coalesce(head.rank, -1), coalesce(head.series, 0), coalesce(head.to_state, 'waiting'),
+    coalesce(tally.attempts, 0), coalesce(head.at, to_timestamp(staged.accepted_at / 1000.0)),
+    tally.processed_at, case when head.to_state in ({_TERMINAL}) then head.at end,
+    head.result, case when head.to_state <> 'completed' then tally.error end, head.duplicate_of
+from staged_jobs staged
+left join head on head.job_id = staged.job_id
+left join tally on tally.job_id = staged.job_id and tally.series = head.series
+order by staged.job_id
+on conflict (job_id) do update set {", ".join(f"{name} = {value}" for name, value in _MERGED.items())}
+"""
+
+WRITE_LETTERS = f"""
+insert into dead_letter_jobs ({_columns(LETTER)})
+select {_values(LETTER, "staged")} from staged_letters staged order by letter_id
+on conflict (letter_id) do nothing
+"""
+
+FIND_OFFSETS = """
+with asked as (select * from unnest(%s::text[], %s::int[]) as asked (topic, partition)),
+added as (
+    insert into sink_offsets (topic, partition, next) select topic, partition, 0 from asked
+    on conflict do nothing
+)
+select topic, partition, next from sink_offsets join asked using (topic, partition)
+"""
+
+MOVE_OFFSETS = """
+update sink_offsets set next = move.next
+from unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[]) as move (topic, partition, expected, next)
+where sink_offsets.topic = move.topic and sink_offsets.partition = move.partition
+    and sink_offsets.next = move.expected
+"""

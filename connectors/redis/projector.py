@@ -1,0 +1,151 @@
+"""The projector: every job's state of every tier into Redis, for reading.
+
+Its offsets live beside the jobs and move in the same script. A Redis that lost everything has no offsets
+either, which the projector sees within a second: it reads the topics again from their beginning.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from importlib.resources import files
+from typing import Any
+
+import redis
+from confluent_kafka import Message
+
+from connectors.consuming import source
+from connectors.consuming_metrics import ConsumingMetrics
+from connectors.positions import Move, Place
+from connectors.redis import keys
+from connectors.redis.stored import envelope_field, pack, subject_field, transition_field
+from connectors.target import PositionMovedError, TargetAwayError
+from connectors.views import accepted, envelope_of, rank, subject_of
+from schemas.catalogue import JOB_TYPES
+from schemas.errors import DecodeError
+from schemas.records import Job, Lifecycle, Transition
+from schemas.states import TERMINAL
+from schemas.tiers import DAY_MS, Tier
+from streams.codec import Codec
+from streams.log import get
+from streams.topics import Topology
+
+log = get(__name__)
+
+GROUP = "sink-redis"
+# One batch is one script, during which Redis answers nobody: some milliseconds.
+BATCH_RECORDS = 500
+_DEFAULT_KEY_DAYS = 7
+Record = Job | Lifecycle
+Argument = str | int | bytes
+
+
+def record_types(topology: Topology) -> dict[str, type[Record]]:
+    """The topics that go to Redis, and what their records are."""
+    lanes = [lane for tier in Tier for lane in topology.lanes(tier)]
+    return {**dict.fromkeys(lanes, Job), **dict.fromkeys(map(topology.lifecycle, Tier), Lifecycle)}
+
+
+class RedisProjector:
+    """The target of the projector's consumer."""
+
+    name = "redis"
+
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        records: dict[str, type[Record]],
+        codec: Codec,
+        metrics: ConsumingMetrics,
+    ) -> None:
+        self._client = redis.Redis.from_url(
+            url, socket_timeout=5.0, socket_connect_timeout=2.0, client_name="tierflow-projector"
+        )
+        self._prefix = prefix
+        self._offsets = keys.offsets(prefix)
+        self._records = records
+        self._codec = codec
+        self._metrics = metrics
+        self._script = self._client.register_script((files(__package__) / "project.lua").read_text())
+
+    def positions(self, places: Collection[Place]) -> dict[Place, int]:
+        """The next offset of each partition."""
+        asked = list(places)
+        try:
+            found: Any = self._client.hmget(self._offsets, [_field(*place) for place in asked])
+        except redis.RedisError as error:
+            raise TargetAwayError(f"Redis: {error}") from error
+        return {place: int(offset or 0) for place, offset in zip(asked, found, strict=True)}
+
+    def write(self, messages: Sequence[Message], moves: Sequence[Move]) -> int:
+        """Apply the records and move the offsets in one script."""
+        records = [record for message in messages if (record := self._decoded(message)) is not None]
+        arguments: list[Argument] = [self._prefix, keys.SAMPLES, len(moves)]
+        for move in moves:
+            arguments += (_field(move.topic, move.partition), move.expected, move.next)
+        arguments.append(len(records))
+        for record in records:
+            arguments += record_arguments(record)
+        try:
+            applied = self._script(keys=[self._offsets], args=arguments)
+        except redis.RedisError as error:
+            raise TargetAwayError(f"Redis: {error}") from error
+        if not applied:
+            raise PositionMovedError("the offsets in Redis are not the expected ones")
+        return len(records)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _decoded(self, message: Message) -> Record | None:
+        """The record, or None: what does not decode is reported by the worker (or the sink) that reads it."""
+        value = message.value()
+        if not isinstance(value, bytes):
+            return None
+        (topic, partition), offset = source(message)
+        try:
+            record = self._codec.decode(self._records[topic], value)
+            keys.keep_ms(record.tier)
+        except (DecodeError, ValueError) as error:
+            self._metrics.poison.labels(self.name).inc()
+            log.warning("record skipped", topic=topic, partition=partition, offset=offset, reason=str(error))
+            return None
+        return record
+
+
+def record_arguments(record: Record) -> Iterator[Argument]:
+    """What the script needs of a record, in its order."""
+    yield from (record.job_id, record.queue, keys.keep_ms(record.tier))
+    yield from (subject_field(record.series), pack(subject_of(record)))
+    if isinstance(record, Job):
+        yield from (envelope_field(record.series), pack(envelope_of(record)))
+        yield from _key_arguments(record)
+        transitions = [accepted(record)]
+    else:
+        yield from ("", "", "", "", 0)
+        transitions = record.transitions
+    yield len(transitions)
+    for transition in transitions:
+        yield from _transition_arguments(record.series, transition)
+
+
+def _key_arguments(job: Job) -> tuple[Argument, ...]:
+    if job.idempotency is None:
+        return ("", "", 0)
+    job_type = JOB_TYPES.get(job.type)
+    days = job_type.idempotency_days if job_type else _DEFAULT_KEY_DAYS
+    return (job.idempotency.hex(), job.data_hash, days * DAY_MS)
+
+
+def _transition_arguments(series: int, transition: Transition) -> tuple[Argument, ...]:
+    return (
+        transition_field(series, transition.number),
+        rank(series, transition.number, transition.to_state),
+        transition.to_state,
+        int(transition.to_state in TERMINAL),
+        transition.at,
+        pack(transition),
+    )
+
+
+def _field(topic: str, partition: int) -> str:
+    return f"{topic}|{partition}"

@@ -1,0 +1,100 @@
+"""`tierflow sink`: the role that writes Postgres and Redis from the topics."""
+
+import signal
+import threading
+
+import click
+from prometheus_client import CollectorRegistry
+
+from connectors.consuming import Consuming, consumer_config
+from connectors.consuming_metrics import ConsumingMetrics
+from connectors.postgres import sink as postgres
+from connectors.postgres.letters import IngressLetters
+from connectors.redis import projector as redis
+from connectors.redis.keys import prefix_of
+from ops.probe import serve
+from streams.codec import Codec
+from streams.log import configure, get
+from streams.settings import Settings, load
+from streams.topics import Topology
+
+log = get(__name__)
+
+STOP_TIMEOUT_S = 15.0
+
+
+@click.command()
+def command() -> None:
+    """Write tier-1 jobs and dead letters to Postgres, and the status of all jobs to Redis."""
+    settings = load()
+    configure(settings.process)
+    registry = CollectorRegistry()
+    consumers = make_consumers(settings, registry)
+    server = serve(
+        settings.process.metrics_port, registry, lambda: all(consumer.ready for consumer in consumers)
+    )
+    failed = run_until_stopped(consumers)
+    server.shutdown()
+    if failed:
+        raise SystemExit(1)
+
+
+def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Consuming]:
+    """The two consumers of this role, each a group of its own, so that neither waits for the other."""
+    topology, codec, metrics = Topology.of(settings.kafka), Codec(), ConsumingMetrics(registry)
+    letterbox = IngressLetters(settings.kafka, topology.ingress_dead_letters, codec)
+    records = postgres.record_types(topology)
+    url = settings.postgres.url.get_secret_value()
+    sink = postgres.PostgresSink(url, records, codec, letterbox, metrics)
+    projected = redis.record_types(topology)
+    projector = redis.RedisProjector(
+        settings.redis.url.get_secret_value(),
+        prefix_of(settings.kafka.topic_prefix),
+        projected,
+        codec,
+        metrics,
+    )
+    return [
+        Consuming(_config(settings, postgres.GROUP), list(records), sink, metrics),
+        Consuming(
+            _config(settings, redis.GROUP),
+            list(projected),
+            projector,
+            metrics,
+            batch_records=redis.BATCH_RECORDS,
+        ),
+    ]
+
+
+def run_until_stopped(consumers: list[Consuming]) -> bool:
+    """Run each consumer in a thread until SIGTERM, SIGINT or the end of one; whether one failed."""
+    over, failed = threading.Event(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    threads = [
+        threading.Thread(target=_run, args=(consumer, over, failed), daemon=True) for consumer in consumers
+    ]
+    for thread in threads:
+        thread.start()
+    over.wait()
+    for consumer in consumers:
+        consumer.stop()
+    for thread in threads:
+        thread.join(STOP_TIMEOUT_S)
+    return failed.is_set()
+
+
+def _run(consumer: Consuming, over: threading.Event, failed: threading.Event) -> None:
+    try:
+        consumer.run()
+    except Exception:
+        # A defect: the process ends, and whoever supervises it starts another.
+        log.exception("consumer failed")
+        failed.set()
+    finally:
+        over.set()
+
+
+def _config(settings: Settings, group: str) -> dict[str, object]:
+    name = f"{settings.kafka.topic_prefix}{group}"
+    return consumer_config(settings.kafka, name, f"{settings.process.instance}-{group}")
