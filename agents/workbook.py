@@ -8,12 +8,12 @@ order when a cell in its way changes (a document with such arrays is opened anew
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import formualizer
 
-from agents.cells import ERRORS, Address, Value, address_of, id_of, is_formula, shown
+from agents.cells import ERRORS, MAX_COLUMN, MAX_ROW, Address, Value, address_of, id_of, is_formula, shown
 from schemas.errors import ContractError, PermanentError
 
 # About a second of computing; an edit that needs more is refused.
@@ -21,8 +21,8 @@ MAX_WORK_UNITS = 5_000_000
 MAX_EVALUATION_MS = 20_000
 _SHEET = "S"
 _SEED = 7
-# No cell id reaches it: where a formula is computed that belongs to no cell.
-_SCRATCH = (1_048_575, 16_384)
+# No cell id reaches these: where formulas are computed that belong to no cell.
+_SCRATCH_ROW, _SCRATCH_COLUMN = MAX_ROW + 1, MAX_COLUMN
 _NO_LIMIT = 10_000_000
 
 
@@ -99,15 +99,18 @@ class Workbook:
         """What these cells show."""
         return {cell: shown(self._raw(address_of(cell))) for cell in cells}
 
-    def compute(self, formula: str, now: dt.datetime) -> Value:
-        """What a formula gives that stands in no cell."""
+    def compute(self, formulas: Sequence[str], now: dt.datetime) -> list[Value]:
+        """What formulas give that stand in no cell."""
+        scratch = [(row, _SCRATCH_COLUMN) for row in range(_SCRATCH_ROW, _SCRATCH_ROW + len(formulas))]
         with _translated("formula"):
-            formualizer.parse(formula)
-            self._engine.set_formula(_SHEET, *_SCRATCH, formula)
+            for address, formula in zip(scratch, formulas, strict=True):
+                formualizer.parse(formula)
+                self._engine.set_formula(_SHEET, *address, formula)
             self._evaluate(now)
-            value = shown(self._raw(_SCRATCH))
-            self._engine.set_value(_SHEET, *_SCRATCH, None)
-        return value
+            values = [shown(self._raw(address)) for address in scratch]
+            for address in scratch:
+                self._engine.set_value(_SHEET, *address, None)
+        return values
 
     def _set(self, address: Address, value: Value) -> None:
         self._volatile.discard(address)

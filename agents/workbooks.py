@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from agents.cells import Value, id_of, input_of, is_formula
@@ -77,10 +77,10 @@ class Workbooks:
         async with self._using(source, now) as workbook:
             return workbook.values(cells)
 
-    async def compute(self, source: Source, formula: str, now: dt.datetime) -> Value:
-        """What a formula over the document gives, without a cell of its own."""
+    async def compute(self, source: Source, formulas: Sequence[str], now: dt.datetime) -> list[Value]:
+        """What formulas over the document give, without cells of their own."""
         async with self._using(source, now) as workbook:
-            return await _run(lambda: workbook.compute(formula, now), workbook, heavy=True)
+            return await _run(lambda: workbook.compute(formulas, now), workbook, heavy=True)
 
     def forget(self, partition: int, document_id: str) -> None:
         """Close a document, whosever it is; nothing happens when it is not open."""

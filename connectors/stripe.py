@@ -1,4 +1,10 @@
-"""Stripe's API v1 at the wire: PaymentIntents, made and confirmed in one request.
+"""Stripe's API v1 at the wire: payments.
+
+A payment is two requests. The first makes the PaymentIntent under the job's idempotency key and says
+nothing of the card; the second confirms it with the card under a key of the job's own. A PaymentIntent
+succeeds once at most, so one key never pays twice, whatever is lost in between; and after a declined card
+another job with the same key may try another card, which one request under one key could not: Stripe would
+repeat the first answer.
 
 httpx, not the SDK: the SDK retries by itself and makes keys of its own, while here the job's key and the
 job's retry policy decide. Every error leaves as one of ours:
@@ -14,7 +20,7 @@ job's retry policy decide. Every error leaves as one of ours:
 | any other 4xx | PermanentError | Stripe's code, else `invalid_request` |
 
 A time-out leaves the outcome unknown; the next attempt sends the same key and so gets the first one's answer.
-Stripe forgets keys after 30 days: within that span one key makes at most one payment.
+Stripe forgets keys after 30 days: within that span one key pays at most once.
 """
 
 from collections.abc import Mapping
@@ -76,23 +82,24 @@ class Stripe:
         payment_method: str,
         metadata: Mapping[str, str],
         idempotency_key: str,
+        try_key: str,
     ) -> Payment:
-        """Charge the payment method; one payment per key, however often it is called.
+        """Charge the payment method, once per `idempotency_key`, however often and by whom this is called.
 
+        Calls with the same `try_key` are the same try: they get its answer, also when it was a refusal.
         Raises PermanentError when Stripe refuses, TransientError when another call may succeed.
         """
-        form = {
+        intent = {
             "amount": str(amount),
             "currency": currency.lower(),
-            "payment_method": payment_method,
-            "confirm": "true",
-            # The buyer is not there to be asked again: a payment that wants more from him fails at once.
-            "error_on_requires_action": "true",
             "payment_method_types[]": "card",
             **{f"metadata[{name}]": value for name, value in metadata.items()},
         }
-        answer = await self._post("/v1/payment_intents", form, idempotency_key)
-        return payment_of(answer)
+        made = await self._post("/v1/payment_intents", intent, idempotency_key)
+        # The buyer is not there to be asked again: a payment that wants more from him fails at once.
+        confirmation = {"payment_method": payment_method, "error_on_requires_action": "true"}
+        key = f"{idempotency_key}-{try_key}"
+        return payment_of(await self._post(f"/v1/payment_intents/{made['id']}/confirm", confirmation, key))
 
     async def _post(self, path: str, form: Mapping[str, str], idempotency_key: str) -> dict[str, Any]:
         try:
@@ -104,7 +111,15 @@ class Stripe:
             raise TransientError(f"no answer from Stripe: {reason}", code="connection") from error
         if response.is_success:
             return body_of(response)
+        if (paid := paid_before(response)) is not None:
+            return paid
         raise error_of(response)
+
+
+def paid_before(response: httpx.Response) -> dict[str, Any] | None:
+    """The PaymentIntent of an answer that refuses to confirm it because it has succeeded already."""
+    intent = _error_member(response).get("payment_intent")
+    return intent if isinstance(intent, dict) and intent.get("status") == "succeeded" else None
 
 
 def payment_of(answer: Mapping[str, Any]) -> Payment:
