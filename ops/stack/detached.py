@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ops.stack.errors import StackError
 from ops.stack.folder import DataFolder
-from ops.stack.process import tail
 from ops.stack.progress import Say
 from ops.stack.state import READY, StackState, read
 
@@ -20,7 +19,7 @@ STOP_LIMIT_S = 90.0
 def start_detached(arguments: list[str], folder: DataFolder, environment: Mapping[str, str]) -> StackState:
     """Start `tierflow up` with these arguments in a session of its own; return when all is ready.
 
-    Copies its lines to standard error meanwhile. StackError with its last lines when it gives up.
+    Copies its lines to standard error meanwhile. StackError when it gives up; its reason is among them.
     """
     folder.create()
     log = folder.log("supervisor")
@@ -53,7 +52,7 @@ def _until_ready(
             sys.stderr.write(lines.read())
             sys.stderr.flush()
             if ended is not None:
-                raise StackError(f"the stack did not start (status {ended})", tail(log, 12))
+                raise StackError(f"the stack did not start (status {ended}); the lines above are in {log}")
             now = read(folder.state)
             if now and now.supervisor == child.pid and now.phase == READY:
                 return now

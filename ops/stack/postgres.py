@@ -50,10 +50,13 @@ async def postgres_part(port: int, password: str, folder: DataFolder, guard: Gua
     """Make the database cluster the first time and return the server as a part."""
     binaries = find_binaries()
     data = folder.root / "postgres"
-    user = server_user(binaries, folder.root)
+    user = server_user(binaries, data)
+    if user.uid is not None:
+        folder.root.chmod(0o711)
     if not data.is_dir():
         await _initdb(binaries, data, password, user, folder, guard)
     _check_version(binaries, data)
+    user.own(data)
     options = [word for key, value in SETTINGS.items() for word in ("-c", f"{key}={value}")]
     return Part(
         name="postgres",
@@ -114,8 +117,6 @@ async def _initdb(
     password_file.write_text(password)
     for path in (fresh, password_file):
         user.own(path)
-    if user.uid is not None:
-        folder.root.chmod(0o711)
     locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
     command = (str(binaries / "initdb"), "-D", str(fresh), "-U", USER, "--auth=scram-sha-256")
     options = (f"--pwfile={password_file}", "--encoding=UTF8", f"--locale={locale}")

@@ -22,20 +22,27 @@ class ServerUser:
     gid: int | None = None
 
     def own(self, path: Path) -> None:
-        """Give a file or folder to the user."""
-        if self.uid is not None and self.gid is not None:
-            os.chown(path, self.uid, self.gid)
+        """Give a file, or a folder with all that is in it, to the user, unless it is theirs."""
+        if self.uid is None or self.gid is None or path.stat().st_uid == self.uid:
+            return
+        os.chown(path, self.uid, self.gid)
+        for folder, folders, files in os.walk(path):
+            for name in (*folders, *files):
+                os.chown(Path(folder) / name, self.uid, self.gid, follow_symlinks=False)
 
 
 def server_user(binaries: Path, data: Path) -> ServerUser:
     """Return the user under which the binaries run and the data can be reached.
 
-    Not root: ourselves. Root: ourselves in a user namespace in which we are called nobody, which needs no
-    user and changes no owner on disk; where that is refused the user `postgres` or `nobody` outright.
+    Not root: ourselves. Root: whoever owns the data, if there are any; else ourselves in a user namespace in
+    which we are called nobody, which needs no user and changes no owner on disk; where that is refused the
+    user `postgres` or `nobody` outright.
     StackError when none of them can reach the binaries and the folder around the data.
     """
     if os.geteuid() != 0:
         return ServerUser()
+    if data.exists() and (owner := data.stat()).st_uid != 0:
+        return ServerUser(_as(owner.st_uid, owner.st_gid), owner.st_uid, owner.st_gid)
     server = str(binaries / "postgres")
     if sys.platform == "linux" and _runs(*NAMESPACE, server, "--version"):
         return ServerUser(NAMESPACE)
@@ -43,9 +50,8 @@ def server_user(binaries: Path, data: Path) -> ServerUser:
         with contextlib.suppress(KeyError):
             found = pwd.getpwnam(name)
             user = ServerUser(_as(found.pw_uid, found.pw_gid), found.pw_uid, found.pw_gid)
-            if _runs(*user.prefix, server, "--version") and _runs(
-                *user.prefix, "test", "-x", str(data.parent)
-            ):
+            tries = ((server, "--version"), ("test", "-x", str(data.parents[1])))
+            if all(_runs(*user.prefix, *command) for command in tries):
                 return user
     raise StackError(
         "PostgreSQL does not run as root, and neither a user namespace nor another user can be had here",
