@@ -1,4 +1,4 @@
-"""The servers that the tests run against: the local stack itself, started for this test session on free ports.
+"""The servers that the tests run against: the local stack itself, started for this session on free ports.
 
 Started by the same command as a person's; ends with the test session however that ends.
 """
@@ -46,7 +46,7 @@ class TestStack:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Return when everything is ready. StackError with the last lines otherwise. From the main thread only."""
+        """Return when everything is ready. StackError with the last lines otherwise. Main thread only."""
         self.begin()
         self.wait_ready()
         return self

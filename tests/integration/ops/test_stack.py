@@ -14,7 +14,8 @@ import psycopg
 import pytest
 import redis
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from ops.stack.state import StackState
 from tests.stack import ROOT, TestStack, clean_environment
@@ -238,7 +239,7 @@ def test_detach_returns_when_ready_down_stops_and_reset_empties(tmp_path: Path) 
 
 def test_three_brokers_keep_three_copies_and_outlive_the_loss_of_one(tmp_path: Path) -> None:
     with TestStack(tmp_path, "--infrastructure", "--brokers", "3") as stack:
-        settings = {"bootstrap.servers": stack.state.kafka_bootstrap}
+        settings: dict[str, str | int | float | bool] = {"bootstrap.servers": stack.state.kafka_bootstrap}
         admin = AdminClient(settings)
         admin.create_topics([NewTopic("copies", 3)])["copies"].result(20)
         partitions = admin.list_topics("copies", 20).topics["copies"].partitions
