@@ -1,6 +1,6 @@
 """The router: classifies what producers send, fills in every default, and writes it to its tier's lane.
 
-Stateless, and the only writer of the tier topics. What does not decode or validate becomes a dead letter.
+Keeps no state but its positions, and is the only writer of the tier topics. What does not decode or validate becomes a dead letter.
 """
 
 from typing import Any
@@ -30,6 +30,8 @@ class Router:
 
     def attach(self) -> None:
         """Declare the agents on the app."""
+        # Never written to by us: the engine keeps its source positions in the changelog of an app's table.
+        self._app.Table("positions", changelog=self._topology.router_positions)
         for topic in (self._topology.events, self._topology.job_requests):
             self._app.agent(self._app.chunks(topic), name=f"route-{topic}")(self._agent)
 

@@ -18,7 +18,7 @@ class Topic:
     """One topic. `keyed` topics share one partition count, so that one worker owns partition p of all."""
 
     name: str
-    record: type
+    record: type | None
     key: str
     cleanup: Literal["delete", "compact"] = "delete"
     retention_ms: int = 7 * DAY_MS
@@ -105,6 +105,11 @@ class Topology:
         return f"{self.prefix}lifecycle.tier-{tier.value}"
 
     @property
+    def router_positions(self) -> str:
+        """The changelog of the router's positions: should the group's offsets be forgotten, these count."""
+        return f"{self.prefix}router.positions"
+
+    @property
     def live_updates(self) -> str:
         """What browsers should hear, key documentId."""
         return f"{self.prefix}live-updates"
@@ -124,6 +129,7 @@ class Topology:
         for tier in Tier:
             yield from self._tier_topics(tier)
         yield Topic(self.ingress_dead_letters, records.DeadLetter, "as produced", retention_ms=90 * DAY_MS)
+        yield Topic(self.router_positions, None, "source topic", "compact")
         yield Topic(self.documents, records.Cell, "documentId, cell", "compact")
         yield Topic(self.live_updates, records.LiveUpdate, "documentId", retention_ms=DAY_MS, full_acks=False)
         yield Topic(self.control, records.Control, "queue", "compact", keyed=False)
