@@ -48,6 +48,8 @@ class Assignment:
         self.open: dict[int, OwnedPartition] = {}
         self.on_open: list[OnOpen] = []
         self.on_close: list[OnClose] = []
+        self.held: set[Part] = set()
+        """Held back by the application. Read by the consume thread."""
         self.polling: ConsumeThread
         self.commit: Callable[[Iterable[OwnedPartition]], Awaitable[None]]
         self.on_work: Callable[[int], None]
@@ -85,7 +87,7 @@ class Assignment:
         for partition in owned:
             partition.close()
             for topic in self.topics:
-                self.polling.held.discard((topic, partition.partition))
+                self.held.discard((topic, partition.partition))
             if self.owned.get(partition.partition) is partition:
                 del self.owned[partition.partition]
             self.open.pop(partition.partition, None)
@@ -107,6 +109,17 @@ class Assignment:
         await settled()
         numbers = {p.partition for p in dropped}
         self._open_soon({n for n in numbers if n not in self.owned and self._is_complete(n)})
+
+    def hold(self, part: Part) -> None:
+        """Fetch no more of the partition, if it is ours."""
+        if part in self.parts:
+            self.held.add(part)
+            self._count()
+
+    def release(self, part: Part) -> None:
+        """Fetch it again."""
+        self.held.discard(part)
+        self._count()
 
     def _is_complete(self, number: int) -> bool:
         return all((topic, number) in self.parts for topic in self.topics)
@@ -183,7 +196,7 @@ class Assignment:
 
     def _count(self) -> None:
         self._metrics.open_partitions.set(len(self.open))
-        self._metrics.held_partitions.set(len(self.polling.held))
+        self._metrics.held_partitions.set(len(self.held))
 
 
 async def _poll_until(condition: Callable[[], bool], deadline: float) -> None:

@@ -71,7 +71,7 @@ class Engine:
         self.assignment.commit, self.assignment.on_work = self._committer.commit, self._committer.work_done
         self._delivery = Delivery(on_message, chunked, generation)
         self._polling: ConsumeThread | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._fatals: deque[float] = deque(maxlen=_FATALS)
         self._stopping = False
         self._watchdog = Watchdog(config, asyncio.get_running_loop(), self._calls)
@@ -101,9 +101,10 @@ class Engine:
             self.assignment.topics,
             self,
             lambda: self._delivery.delivered,
+            self.assignment.held,
         )
         for work in (self._delivery.run(), self._committer.run(), self._measure()):
-            self._tasks.append(asyncio.create_task(self._guarded(work)))
+            self._in_background(work)
         self._polling.begin()
 
     async def stop(self) -> None:
@@ -117,7 +118,7 @@ class Engine:
         if self._polling is not None and not await asyncio.to_thread(self._polling.leave, _LEAVE_S):
             log.warning("the group was not left in %.0f s: its session will time out", _LEAVE_S)
         self._transactor.stopped = self._recovery.stopped = True
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
         self._transact_thread.stop()
         self._recover_thread.stop()
@@ -127,18 +128,11 @@ class Engine:
 
     def hold(self, part: Part) -> None:
         """Fetch no more of the partition; what is already here is still delivered."""
-        self._held().add(part)
-        self._metrics.held_partitions.set(len(self._held()))
+        self.assignment.hold(part)
 
     def release(self, part: Part) -> None:
         """Fetch it again."""
-        self._held().discard(part)
-        self._metrics.held_partitions.set(len(self._held()))
-
-    def _held(self) -> set[Part]:
-        if self._polling is None:
-            raise RuntimeError("the engine is not subscribed yet")
-        return self._polling.held
+        self.assignment.release(part)
 
     async def commit(self) -> None:
         """Commit what is complete now."""
@@ -159,12 +153,15 @@ class Engine:
         await self._committer.idle()
         await self._rebalanced.revoked(self.assignment.parts, parts)
 
+    def membership_lost(self) -> None:
+        """Everything we have is lost, though librdkafka has not said so yet."""
+        self._in_background(self.assignment.close(list(self.assignment.owned.values()), lost=True))
+
     def out_of_range(self, part: Part) -> None:
         """Recovery counts what was lost and starts at the log's beginning."""
         log.error("%s-%d: the log does not have the offset that was to be read", *part)
         if not self._stopping:
-            restart = self.assignment.restart([part[1]], self._committer.idle)
-            self._tasks.append(asyncio.create_task(self._guarded(restart)))
+            self._in_background(self.assignment.restart([part[1]], self._committer.idle))
 
     def fetched(self, records: Fetched) -> None:
         """Records to deliver."""
@@ -191,12 +188,19 @@ class Engine:
         await self._transact_thread.call(self._transactor.connect)
 
     async def _measure(self) -> None:
-        """The slow metrics, and the age of the stores."""
+        """What is not counted where it happens."""
         window = self._config.window
         while True:
             trackers = [t for o in self.assignment.open.values() for t in o.trackers.values()]
             self._metrics.window_used.set(max((t.used for t in trackers), default=0) / window)
+            if self._polling is not None:
+                self._metrics.paused_partitions.set(self._polling.full)
             await asyncio.sleep(1.0)
+
+    def _in_background(self, work: Awaitable[None]) -> None:
+        task = asyncio.create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:

@@ -10,11 +10,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
 from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from streams.transport import identity
 from streams.transport.config import EngineConfig
 from streams.transport.errors import Exit
 from streams.transport.owned import OwnedPartition
@@ -28,6 +29,7 @@ Fetched = list[tuple[OwnedPartition, Tracker, list[Message]]]
 _POLL_S = 0.05
 _CALLBACK_S = 60.0
 _LOST_CALLBACK_S = 20.0
+_NO_MEMBER_S = 0.5
 _SEEK_RETRY_S = 0.01
 _SEEK_GIVE_UP_S = 30.0
 
@@ -41,6 +43,10 @@ class Listener(Protocol):
 
     def revoked(self, parts: set[Part], lost: bool) -> Coroutine[Any, Any, None]:
         """Returns when nothing of these partitions is under way any more."""
+        ...
+
+    def membership_lost(self) -> None:
+        """The group went on without us while a revocation was under way: nothing can be committed now."""
         ...
 
     def out_of_range(self, part: Part) -> None:
@@ -62,9 +68,10 @@ class ConsumeThread:
         topics: Sequence[str],
         listener: Listener,
         delivered: Callable[[], int],
+        held: Set[Part],
     ) -> None:
         self._config, self._topics, self._listener = config, list(topics), listener
-        self._delivered = delivered
+        self._delivered, self._held = delivered, held
         self._loop = asyncio.get_running_loop()
         # librdkafka's classic `range` is an eager assignor: assign and unassign as a whole.
         self._eager = config.protocol == "classic" and len(self._topics) > 1
@@ -76,8 +83,6 @@ class ConsumeThread:
         self._fetched = 0
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="consume", daemon=True)
-        self.held: set[Part] = set()
-        """Changed by the loop; only ever replaced as a whole or by single adds and discards."""
         self.metadata = b""
         """Group metadata as this thread saw it last, so never ahead of the callbacks."""
 
@@ -103,9 +108,9 @@ class ConsumeThread:
         return not self._thread.is_alive()
 
     @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
+    def full(self) -> int:
+        """How many partitions are paused because their window is full."""
+        return len(self._full)
 
     # -- the thread
 
@@ -170,7 +175,7 @@ class ConsumeThread:
                 self._full.add(part)
             elif used < self._config.window // 2:
                 self._full.discard(part)
-            wanted = part in self._full or part in self.held
+            wanted = part in self._full or part in self._held
             if wanted and part not in self._paused:
                 self._paused.add(part)
                 self._try(self._consumer.pause, [TopicPartition(*part)])
@@ -262,10 +267,17 @@ class ConsumeThread:
         except RuntimeError:
             work.close()
             return None  # the loop is closed: the process is at its end, everything was given back before
-        deadline = time.monotonic() + limit_s
+        begun = member = time.monotonic()
+        deadline = begun + limit_s
         while True:
             # The last commit of a revocation needs the identity of now, not of the last poll.
             self.metadata = self._consumer.consumer_group_metadata()
+            if identity.parse(self.metadata).is_member:
+                member = time.monotonic()
+            elif time.monotonic() - member > _NO_MEMBER_S:
+                # on_lost cannot come before this callback returns, and its commit would wait for ever.
+                self._loop.call_soon_threadsafe(self._listener.membership_lost)
+                member = time.monotonic()
             try:
                 return future.result(_POLL_S)
             except concurrent.futures.TimeoutError:

@@ -22,6 +22,7 @@ _ENTRY, _NOTE, _OFFSET = b"e", b"n", b"o"
 _ENTRY_END = b"f"
 _ATTACHED = "attached"
 _LOCK_WAIT_S = 10.0
+_TOUCH_S = 600.0
 
 
 class RocksStore:
@@ -40,6 +41,7 @@ class RocksStore:
     def touch(self) -> None:
         """Note that the store is attached now; its age counts from here."""
         (self.path / _ATTACHED).touch()
+        self._touched = time.monotonic()
 
     def get(self, key: bytes) -> bytes | None:
         """The committed value. Reads from disk when the cache has not got it."""
@@ -92,6 +94,8 @@ class RocksStore:
             batch.put(_OFFSET, b"%d" % offset)
             self.offset = offset
         self._db.write(batch)
+        if time.monotonic() > self._touched + _TOUCH_S:
+            self.touch()
 
     def clear(self) -> None:
         """Delete the files and begin anew."""

@@ -21,8 +21,14 @@ from tests.conformance.proof import Proof, prove
 ENGINE, PLAIN_FAUST = "tests.conformance.worker", "tests.conformance.plain_faust"
 PAUSE_S = {"inline": 0.0012, "async": 0.04, "plain": 0.0}
 SIGNS = (
-    "transaction aborted", "dropping all state", "LOSS", "went back", "Traceback", "lost ", "ending the process",
-)  # fmt: skip
+    "transaction aborted",
+    "dropping all state",
+    "LOSS",
+    "went back",
+    "Traceback",
+    "] lost ",
+    "ending the process",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +72,12 @@ class Run:
         self._dice = random.Random(f"{case.scenario} {case.seed} dice")
         self._group = f"{load.run}-group"
         settings = {
-            **{"bootstrap": load.bootstrap, "protocol": case.protocol, "group": self._group, "seed": case.seed},
+            **{
+                "bootstrap": load.bootstrap,
+                "protocol": case.protocol,
+                "group": self._group,
+                "seed": case.seed,
+            },
             **{"sources": load.source_topics, "outputs": load.output_topics, "changelog": load.changelog},
             **{"partitions": case.partitions, "store": case.store, "mode": case.mode},
             "pause_s": PAUSE_S[case.mode],
@@ -144,7 +155,11 @@ class Run:
 
 
 def run(
-    case: Case, bootstrap: str, folder: Path, kill_broker: Callable[[], str] | None = None, replication: int = 1
+    case: Case,
+    bootstrap: str,
+    folder: Path,
+    kill_broker: Callable[[], str] | None = None,
+    replication: int = 1,
 ) -> Report:
     """Run the case on topics of its own."""
     name = f"{case.scenario}-{case.seed}-{uuid.uuid4().hex[:8]}"

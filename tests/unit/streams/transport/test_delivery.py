@@ -1,0 +1,75 @@
+"""Delivery: every record once, holes complete, what was complete before is skipped."""
+
+from unittest.mock import Mock
+
+from confluent_kafka import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.transport.delivery import claim
+from streams.transport.tracker import Tracker
+
+
+def records(offsets: list[int]) -> list[Message]:
+    found: list[Message] = []
+    for offset in offsets:
+        message = Mock(spec=Message)
+        message.offset.return_value = offset
+        found.append(message)
+    return found
+
+
+def offsets(found: object) -> list[int]:
+    return [message.offset() for message in found]  # type: ignore[attr-defined]
+
+
+def test_consecutive_records_are_claimed_as_they_are() -> None:
+    tracker = Tracker("t", 0, 5)
+    assert offsets(claim(tracker, records([5, 6, 7]))) == [5, 6, 7]
+    assert (tracker.base, tracker.next) == (5, 8)
+
+
+def test_holes_are_complete_at_once() -> None:
+    tracker = Tracker("t", 0, 5)
+    claim(tracker, records([7, 9]))
+    assert (tracker.base, tracker.next) == (7, 10)
+    tracker.complete(7, 8)
+    assert tracker.base == 9
+
+
+def test_records_seen_before_are_not_claimed_again() -> None:
+    tracker = Tracker("t", 0, 5)
+    claim(tracker, records([5, 6]))
+    assert offsets(claim(tracker, records([5, 6]))) == []
+    assert offsets(claim(tracker, records([6, 7]))) == [7]
+
+
+def test_records_completed_before_a_restart_are_skipped() -> None:
+    tracker = Tracker("t", 0, 5, 0b110)
+    assert offsets(claim(tracker, records([5, 6, 7, 8]))) == [5, 8]
+    tracker.complete(5, 6)
+    assert tracker.base == 8
+
+
+@given(
+    st.integers(0, 20),
+    st.integers(0, (1 << 30) - 1),
+    st.sets(st.integers(0, 60)),
+    st.lists(st.integers(1, 9), max_size=30),
+)
+def test_completing_all_claimed_records_completes_everything(
+    base: int, mask: int, present: set[int], sizes: list[int]
+) -> None:
+    tracker = Tracker("t", 0, base, mask)
+    before = {offset for offset in range(70) if tracker.is_complete(offset)}
+    log = sorted(offset for offset in present if offset >= tracker.base)
+    claimed: list[int] = []
+    while log:
+        size = sizes.pop() if sizes else 5
+        claimed += offsets(claim(tracker, records(log[:size])))
+        log = log[size:]
+    assert sorted(set(claimed)) == claimed == sorted(set(present) - before)
+    for offset in claimed:
+        assert not tracker.is_complete(offset)
+        tracker.complete(offset, offset + 1)
+    assert tracker.base >= tracker.next
