@@ -75,6 +75,7 @@ def _openapi() -> OpenAPIConfig:
         title="Tierflow",
         version=version("tierflow"),
         path="/schema",
+        use_handler_docstrings=True,
         render_plugins=[JsonRenderPlugin()],
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}

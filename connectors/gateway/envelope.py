@@ -180,14 +180,15 @@ def _not_yet(members: dict[str, Any]) -> list[Problem]:
 
 def _data_of(raw: msgspec.Raw, problems: list[Problem]) -> str | None:
     """The data exactly as it was sent."""
-    text = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get("data")
-    if text is None:
+    members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    if "data" not in members:
         problems.append(Problem("data", "Field required"))
-    elif bytes(text[:1]) != b"{":
+        return None
+    text = bytes(members["data"]).decode()
+    if not text.startswith("{"):
         problems.append(Problem("data", "must be an object"))
-    else:
-        return bytes(text).decode()
-    return None
+        return None
+    return text
 
 
 def _text(value: Any) -> str | None:

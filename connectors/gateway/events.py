@@ -148,10 +148,10 @@ def _read(raw: msgspec.Raw) -> tuple[EventEnvelope, str]:
     members = msgspec.json.decode(raw)
     if not isinstance(members, dict):
         raise ContractError.of("", "must be an object")
-    data = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get("data", msgspec.Raw(b"{}"))
-    problems = [] if bytes(data[:1]) == b"{" else [Problem("data", "must be an object")]
+    given = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    text = bytes(given.get("data", b"{}")).decode()
+    problems = [] if text.startswith("{") else [Problem("data", "must be an object")]
     members.pop("data", None)
-    text = bytes(data).decode()
     try:
         envelope = EventEnvelope.model_validate(members)
     except ValidationError as error:

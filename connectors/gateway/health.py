@@ -164,4 +164,4 @@ def _now(request: Call) -> str:
 
 def router() -> Router:
     """A router of its own for each place: the API's prefix, and the root for probes."""
-    return Router("/health", route_handlers=[health, live, ready, startup], tags=["health"])
+    return Router("/health", route_handlers=[health, live, ready, startup], tags=["health"], security=[{}])

@@ -8,7 +8,7 @@ from litestar import Response
 from pydantic import Field, ValidationError
 
 from connectors.gateway.envelope import Id, Strict
-from connectors.gateway.problems import MEDIA_TYPE, Refusal, body_of
+from connectors.gateway.problems import MEDIA_TYPE, TITLES, Refusal, body_of
 from connectors.gateway.submission import Submission
 from schemas.errors import ContractError
 from schemas.payloads.contract import problems_of
@@ -59,7 +59,7 @@ def answer_to_batch(
     `nothing`: none was taken because one was wrong.
     """
     taken = [] if nothing else [_taken(i, o) for i, o in enumerate(outcomes) if o.submission is not None]
-    errors = [_error(i, o.refusal, request_id) for i, o in enumerate(outcomes) if o.refusal is not None]
+    errors = [_error(i, o.type, o.refusal) for i, o in enumerate(outcomes) if o.refusal is not None]
     members = {
         "queue": queue,
         "total": len(outcomes),
@@ -84,9 +84,17 @@ def _taken(index: int, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _error(index: int, refusal: Refusal, request_id: str) -> dict[str, Any]:
-    """Why one job was refused, with the members of the problem that it would be alone."""
-    alone = body_of(refusal, request_id)
-    alone.pop("requestId")
-    fields = alone.pop("errors", [])
-    return {"index": index, **alone, "errors": [{**f, "field": f"jobs.{index}.{f['field']}"} for f in fields]}
+def _error(index: int, kind: str | None, refusal: Refusal) -> dict[str, Any]:
+    """Why one job was refused."""
+    return {
+        "index": index,
+        "type": kind,
+        "status": refusal.status,
+        "code": refusal.code,
+        "error": TITLES[refusal.code],
+        "detail": refusal.detail,
+        "errors": [
+            {"field": f"jobs.{index}.{problem.field}", "message": problem.message}
+            for problem in refusal.problems
+        ],
+    }

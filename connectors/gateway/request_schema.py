@@ -23,22 +23,13 @@ def body_schema(model: type[BaseModel], *, with_data: bool = False) -> type[Oper
     @dataclass
     class WithBody(Operation):
         def __post_init__(self) -> None:
+            # Litestar passes on what is JSON Schema already.
             self.request_body = RequestBody(
-                content={"application/json": OpenAPIMediaType(schema=cast(Schema, _Given(schema)))},
+                content={"application/json": OpenAPIMediaType(schema=cast(Schema, schema))},
                 required=True,
             )
 
     return WithBody
-
-
-class _Given:
-    """A schema that is JSON Schema already; Litestar asks its schemas only for this."""
-
-    def __init__(self, schema: dict[str, Any]) -> None:
-        self._schema = schema
-
-    def to_schema(self) -> dict[str, Any]:
-        return self._schema
 
 
 def _inlined(model: type[BaseModel]) -> dict[str, Any]:

@@ -72,6 +72,7 @@ class Producer:
         self._batch = TransactionalBatch({**self._config, "transactional.id": f"{instance}-batch"})
         self._client: Client | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._warming: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._serve, name="producer-reports", daemon=True)
         self._reports: deque[Report] = deque()
         self._scheduled = threading.Lock()
@@ -83,6 +84,7 @@ class Producer:
         self._loop = asyncio.get_running_loop()
         self._client = Client(self._config)
         self._thread.start()
+        self._warming = self._loop.create_task(self._batch.warm())
 
     async def send(
         self, topic: str, key: bytes | None, value: bytes, headers: Mapping[str, bytes] | None = None
@@ -131,6 +133,8 @@ class Producer:
         self._stopping.set()
         await asyncio.to_thread(self._thread.join, timeout_s)
         self._settle()
+        if self._warming is not None:
+            self._warming.cancel()
         await self._batch.close()
         self._client = None
 

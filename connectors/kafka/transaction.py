@@ -5,6 +5,7 @@ and a second process of the same name is fenced off.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,11 @@ class TransactionalBatch:
         except TimeoutError as error:
             raise UnavailableError("Kafka did not commit in time", retry_after_s=_RETRY_AFTER_S) from error
 
+    async def warm(self) -> None:
+        """Take the transactional id now, if Kafka is there: the first batch need not wait a second for it."""
+        with contextlib.suppress(UnavailableError):
+            await self.send(())
+
     async def close(self) -> None:
         """Stop; an open transaction is left to the broker."""
         self._session.leave()
@@ -91,6 +97,9 @@ class _Session:
         """One transaction. The client is dropped when its state is not known."""
         client = self._client or self._opened(deadline)
         self._client = None
+        if not records:
+            self._client = client
+            return
         try:
             client.begin_transaction()
             for topic, key, value, headers in records:

@@ -25,8 +25,6 @@ from streams.topics import Topology
 
 LOG = log.get("tierflow.gateway")
 
-# No job and no queue is asked for with this: whether the store answers is all the probes want to know.
-_NOBODY = "00000000-0000-0000-0000-000000000000"
 _GRACE_S = 10
 
 
@@ -52,6 +50,7 @@ def command() -> None:
         http="httptools",
         ws="none",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
@@ -76,8 +75,8 @@ def make_app(settings: Settings, known: Mapping[str, Handler], metrics: Collecto
         missing_setting=missing_setting(known, settings.providers),
         probes={
             "kafka": lambda: producer.probe(topology.job_requests),
-            "postgres": lambda: records.job(_NOBODY),
-            "redis": lambda: status.job(_NOBODY),
+            "postgres": records.ping,
+            "redis": status.ping,
         },
         registry=metrics,
         loopback_only=settings.auth.mode == "open",
