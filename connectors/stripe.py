@@ -51,7 +51,6 @@ class Payment:
     amount: int
     currency: str
     status: str
-    created: int
 
 
 class Stripe:
@@ -86,7 +85,7 @@ class Stripe:
     ) -> Payment:
         """Charge the payment method, once per `idempotency_key`, however often and by whom this is called.
 
-        Calls with the same `try_key` are the same try: they get its answer, also when it was a refusal.
+        Calls with the same `try_key` are the same try: they get its answer, whatever it was.
         Raises PermanentError when Stripe refuses, TransientError when another call may succeed.
         """
         intent = {
@@ -130,7 +129,6 @@ def payment_of(answer: Mapping[str, Any]) -> Payment:
         amount=answer["amount"],
         currency=str(answer["currency"]).upper(),
         status=answer["status"],
-        created=answer["created"],
     )
 
 
