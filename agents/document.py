@@ -1,6 +1,8 @@
 """The document that a job works on: its cells, and the changes of this attempt."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from agents.tables import CellsTable
 from schemas.records import Cell, Job
@@ -40,3 +42,11 @@ class JobDocument:
         for cell, content in self._changes.items():
             value = None if content is None else Cell(content, now, self._job.user_id)
             self._table.put(self._job.tenant_id, self.id, cell, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a handler wrote besides its result: the cells of its document, and what to tell its viewers."""
+
+    document: JobDocument
+    updates: list[tuple[str, dict[str, Any]]] = field(default_factory=list)

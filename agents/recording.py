@@ -1,25 +1,25 @@
 """Writes what the core decided: lifecycle, tables, dead letters and live updates of one job, in one step."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from agents.document import JobDocument
+from agents.document import Carried
 from agents.tables import IdempotencyTable, ParkedTable
 from schemas.records import DeadLetter, Failure, Job, Lifecycle, LiveUpdate
 from schemas.tiers import Tier
 from streams.codec import Codec
 from streams.core.entry import Entry
 from streams.core.outcome import Writes, fingerprint
+from streams.core.ports import Unwritable
 from streams.log import get
 from streams.metrics import WorkerMetrics
 from streams.topics import Topology
 from streams.transport.app import EngineApp
+from streams.transport.errors import StepClosed
 from streams.transport.step import Step
 
 log = get("tierflow.worker")
-Updates = Sequence[tuple[str, dict[str, Any]]]
 
 
 class Recording:
@@ -39,31 +39,36 @@ class Recording:
         self._app, self._topology, self._tier, self._codec = app, topology, tier, codec
         self._worker, self._metrics = worker, metrics
 
-    def write(
-        self, entry: Entry, writes: Writes, document: JobDocument | None = None, updates: Updates = ()
-    ) -> Step:
+    def write(self, entry: Entry, writes: Writes) -> Step:
         """One step with everything that follows; after it the entry's source offset is complete.
 
-        Raises LookupError when the partition is no longer ours: nothing is written then.
+        Raises LookupError when the partition is no longer ours, Unwritable when no record can hold it:
+        nothing is written then.
         """
         for move in writes.bad:
             self._metrics.illegal.labels(move).inc()
             log.error("illegal transition refused", job_id=entry.job.job_id, move=move)
-        in_table = entry.step is None
-        step = entry.step if entry.step is not None else self._app.step(entry.partition)
-        with step:
-            if writes.parked is not None:
-                self.parked.put(entry.position, writes.parked)
-            elif in_table:
-                self.parked.remove(entry.position)
-            if writes.idempotency is not None and entry.job.idempotency is not None:
-                self.idempotency.put(entry.job.idempotency, writes.idempotency)
-            if document is not None:
-                document.save(writes.at)
-                self._live(step, entry, updates, writes.at)
-            self._history(step, entry, writes)
-        entry.step = None
+        step: Step = entry.step if entry.step is not None else self._app.step(entry.partition)
+        try:
+            with step:
+                self._fill(step, entry, writes)
+        except StepClosed:
+            raise
+        except Exception as error:
+            raise Unwritable(str(error)) from error
         return step
+
+    def _fill(self, step: Step, entry: Entry, writes: Writes) -> None:
+        if writes.parked is not None:
+            self.parked.put(entry.position, writes.parked)
+        elif entry.step is None:
+            self.parked.remove(entry.position)
+        if writes.idempotency is not None and entry.job.idempotency is not None:
+            self.idempotency.put(entry.job.idempotency, writes.idempotency)
+        if writes.carried is not None:
+            writes.carried.document.save(writes.at)
+            self._live(step, entry, writes.carried, writes.at)
+        self._history(step, entry, writes)
 
     def _history(self, step: Step, entry: Entry, writes: Writes) -> None:
         job, key = entry.job, entry.job.ordering_key.encode()
@@ -79,12 +84,12 @@ class Recording:
             topic = self._topology.dead_letters(self._tier)
             step.send(topic, self._codec.encode(writes.dead_letter), key, entry.partition, headers)
 
-    def _live(self, step: Step, entry: Entry, updates: Updates, now: int) -> None:
+    def _live(self, step: Step, entry: Entry, carried: Carried, now: int) -> None:
         job = entry.job
         if job.document_id is None:
             return
         sequence = int.from_bytes(entry.position[17:], "big")
-        for kind, payload in updates:
+        for kind, payload in carried.updates:
             text = msgspec.json.encode(payload).decode()
             update = LiveUpdate(kind, job.document_id, sequence, now, text, job.tenant_id)
             step.send(self._topology.live_updates, self._codec.encode(update), job.document_id.encode())

@@ -1,41 +1,36 @@
-"""The worker of one tier: feeds the scheduler from the lanes, starts what is ready, parks what must wait.
+"""The worker of one tier: tells the core what happens to its partitions and lanes.
 
-The way of a job: `_intake` (decode) -> `Scheduler.arrive` -> `Ready.take` -> `Executor.run` -> `_ended`.
+Every decision is the core's (`streams/core/machine.py`); `hands.py` carries it out.
 """
 
 import asyncio
-from collections import Counter
+import random
 from typing import Any
 
 from confluent_kafka import Message
 
-from agents.executor import Executor, now_ms
+from agents.executor import now_ms, present
+from agents.hands import WorkerHands
 from agents.letters import undecodable
 from agents.recording import Recording
 from agents.workbooks import Workbooks
 from schemas.errors import DecodeError
 from schemas.priorities import Lane
-from schemas.records import Job
-from schemas.states import State
+from schemas.records import IdempotencyEntry, Job
 from schemas.tiers import Tier
 from streams.codec import Codec
-from streams.core import outcome
-from streams.core.backoff import Retry
 from streams.core.entry import Entry, position
-from streams.core.ready import Ready
-from streams.core.scheduler import Park, Scheduler
+from streams.core.home import Limits
+from streams.core.machine import Machine
 from streams.log import get
 from streams.metrics import WorkerMetrics
 from streams.topics import Topology
 from streams.transport.app import EngineApp
-from streams.transport.errors import TransportError
 from streams.transport.owned import OwnedPartition
 from streams.transport.step import Chunk, Step
 
 log = get("tierflow.worker")
 
-# Jobs of one lane and partition held in memory before its fetching pauses, and where it goes on.
-LANE_FULL, LANE_ROOM = 2_500, 1_250
 TICK_S = 0.02
 
 
@@ -43,17 +38,14 @@ class Worker:
     """One tier's jobs on the partitions that this process owns."""
 
     def __init__(
-        self, app: EngineApp, topology: Topology, tier: Tier, codec: Codec, executor: Executor,
+        self, app: EngineApp, topology: Topology, tier: Tier, codec: Codec, hands: WorkerHands,
         recording: Recording, workbooks: Workbooks, slots: int, metrics: WorkerMetrics,
     ) -> None:  # fmt: skip
         self._app, self._topology, self._tier, self._codec = app, topology, tier, codec
-        self._executor, self._recording, self._workbooks = executor, recording, workbooks
-        self._metrics = metrics
-        self._ready = Ready(slots)
-        self._schedulers: dict[int, Scheduler] = {}
+        self._workbooks, self._metrics = workbooks, metrics
         self._owned: dict[int, OwnedPartition] = {}
-        self._in_memory: Counter[tuple[int, Lane]] = Counter()
-        self._held: set[tuple[int, Lane]] = set()
+        self._machine = Machine(hands, Tables(recording), random.random, Limits(slots))
+        hands.serve(self._machine, self._owned.__getitem__)
 
     def attach(self) -> None:
         """Declare the agents, the clock and the hand-over on the app."""
@@ -64,36 +56,26 @@ class Worker:
             topic = self._app.chunks(self._topology.lane(self._tier, lane))
             self._app.agent(topic, name=f"lane-{lane.label}")(self._agent(lane))
 
-    # -- ownership
-
     async def _open(self, owned: OwnedPartition) -> None:
         """Take over what the last owner left in the table."""
-        p, now = owned.partition, now_ms()
-        scheduler = Scheduler(p, self._ready, lambda prefix: self._recording.parked.scan(p, prefix))
-        self._owned[p], self._schedulers[p] = owned, scheduler
-        found = 0
-        for place, parked in self._recording.parked.scan(p):
-            scheduler.restore(place, parked, now)
-            found += 1
-        scheduler.settle(now)
-        log.info("partition opened", partition=p, parked=found)
-        self._start_ready()
+        self._owned[owned.partition] = owned
+        found = self._machine.opened(owned.partition, present())
+        log.info("partition opened", partition=owned.partition, parked=found)
 
     async def _close(self, owned: OwnedPartition, lost: bool) -> None:
         """Start nothing more; give running jobs a moment to end (the engine bounds it)."""
         p = owned.partition
-        scheduler = self._schedulers.pop(p, None)
-        if scheduler is not None:
-            scheduler.close()
-        if not lost and owned.tasks:
-            await asyncio.wait(set(owned.tasks))
-        self._owned.pop(p, None)
-        self._workbooks.forget_partition(p)
-        for lane in Lane:
-            self._in_memory.pop((p, lane), None)
-            self._held.discard((p, lane))
-
-    # -- intake
+        if self._owned.get(p) is not owned:
+            return  # it has been opened anew since
+        self._machine.closing(p)
+        try:
+            while not lost and owned.tasks:
+                await asyncio.wait(set(owned.tasks))
+        finally:
+            if self._owned.get(p) is owned:
+                self._machine.closed(p)
+                del self._owned[p]
+                self._workbooks.forget_partition(p)
 
     def _agent(self, lane: Lane) -> Any:
         async def intake(stream: Any) -> None:
@@ -103,20 +85,13 @@ class Worker:
         return intake
 
     def _intake(self, chunk: Chunk, lane: Lane) -> None:
-        p, now = chunk.partition, now_ms()
-        for message, step in chunk.split():
-            scheduler = self._schedulers.get(p)
-            if scheduler is None:
-                return  # closing: the next owner reads it again
-            entry = self._entry(message, step, lane)
-            if entry is None:
-                continue
-            self._in_memory[p, lane] += 1
-            park = scheduler.arrive(entry, now)
-            if park is not None:
-                self._park(park, now)
-        self._hold_if_full(p, lane)
-        self._start_ready()
+        if not self._machine.takes(chunk.partition):
+            chunk.split()  # closing: nothing of it is complete, the next owner reads it again
+            return
+        read = (self._entry(message, step, lane) for message, step in chunk.split())
+        entries = [entry for entry in read if entry is not None]
+        self._machine.arrived(chunk.partition, lane, entries, present())
+        self._measure()
 
     def _entry(self, message: Message, step: Step, lane: Lane) -> Entry | None:
         raw, offset = message.value(), message.offset()
@@ -134,71 +109,25 @@ class Worker:
         place = position(job.ordering_key, lane.value, offset)
         return Entry(job, place, message.partition() or 0, step)
 
-    def _park(self, park: Park, now: int) -> None:
-        entry = park.entry
-        writes = (
-            outcome.delayed(entry, now, park.due) if park.state is State.DELAYED else outcome.behind(entry)
-        )
-        self._recording.write(entry, writes)
-        self._left_memory(entry)
-
-    # -- running
-
-    def _start_ready(self) -> None:
-        while (entry := self._ready.take()) is not None:
-            self._owned[entry.partition].spawn(self._run(entry))
-        self._metrics.running.set(self._ready.running)
-
-    async def _run(self, entry: Entry) -> None:
-        owned, scheduler = self._owned[entry.partition], self._schedulers.get(entry.partition)
-        from_topic = entry.step is not None
-        try:
-            result = await self._executor.run(entry)
-            if scheduler is not None and scheduler is self._schedulers.get(entry.partition):
-                self._ended(scheduler, entry, result)
-        except (LookupError, TransportError):
-            if not owned.is_closed:
-                log.exception("a job's outcome was not recorded", job_id=entry.job.job_id)
-        except Exception:
-            log.exception("a job's outcome was not recorded", job_id=entry.job.job_id)
-        finally:
-            if from_topic and not owned.is_closed:
-                self._left_memory(entry)
-            self._ready.free()
-            if not owned.is_stopping:
-                self._start_ready()
-
-    def _ended(self, scheduler: Scheduler, entry: Entry, result: object) -> None:
-        now = now_ms()
-        if isinstance(result, Retry):
-            for park in scheduler.retry(entry, result.due):
-                self._park(park, now)
-        else:
-            scheduler.finished(entry, now)
-
     async def _clock(self) -> None:
-        """Delayed jobs and retries take their turn when they are due."""
+        """Time passes for the core."""
         while True:
-            now = now_ms()
-            for scheduler in list(self._schedulers.values()):
-                due = scheduler.next_due
-                if due is not None and due <= now:
-                    scheduler.due(now)
-            self._start_ready()
-            self._metrics.in_memory.set(self._in_memory.total())
+            self._machine.tick(present())
+            self._measure()
             await asyncio.sleep(TICK_S)
 
-    # -- back-pressure, per lane and partition
+    def _measure(self) -> None:
+        self._metrics.running.set(self._machine.running)
+        self._metrics.in_memory.set(self._machine.in_memory)
 
-    def _hold_if_full(self, partition: int, lane: Lane) -> None:
-        place = (partition, lane)
-        if self._in_memory[place] >= LANE_FULL and place not in self._held:
-            self._held.add(place)
-            self._app.hold(self._topology.lane(self._tier, lane), partition)
 
-    def _left_memory(self, entry: Entry) -> None:
-        place = (entry.partition, entry.lane)
-        self._in_memory[place] -= 1
-        if self._in_memory[place] <= LANE_ROOM and place in self._held:
-            self._held.discard(place)
-            self._app.release(self._topology.lane(self._tier, entry.lane), entry.partition)
+class Tables:
+    """What the core reads of the tables."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.parked = recording.parked.scan
+        self._idempotency = recording.idempotency
+
+    def known(self, partition: int, key: bytes) -> IdempotencyEntry | None:
+        """What is known of an idempotency key."""
+        return self._idempotency.get(partition, key)

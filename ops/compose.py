@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from agents import providers
 from agents.executor import Executor
 from agents.handlers.registry import Handler
+from agents.hands import WorkerHands
 from agents.recording import Recording
 from agents.router import Router
 from agents.tables import CellsTable
@@ -38,7 +39,8 @@ def worker(
     # Documents live in tier 2: their events and the jobs on their cells are all of that tier.
     cells = CellsTable(app, topology, records) if tier is Tier.IMPORTANT else None
     outside, workbooks = providers.build(settings.providers), Workbooks()
-    executor = Executor(handlers, outside, workbooks, recording, cells, counted)
+    executor = Executor(handlers, outside, workbooks, cells, counted)
+    hands = WorkerHands(app, topology, tier, executor, recording, workbooks, counted)
     slots = settings.process.concurrency
-    Worker(app, topology, tier, records, executor, recording, workbooks, slots, counted).attach()
+    Worker(app, topology, tier, records, hands, recording, workbooks, slots, counted).attach()
     return app, outside.aclose

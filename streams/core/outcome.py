@@ -5,11 +5,13 @@ sends it, all of it in one step.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from schemas.catalogue import JOB_TYPES
 from schemas.keys import digest
 from schemas.records import AttemptError, DeadLetter, Failure, IdempotencyEntry, Parked, Transition
 from schemas.states import State, is_allowed
+from streams.core.backoff import Dead, Retry
 from streams.core.entry import Entry
 
 DAY_MS = 24 * 3600 * 1000
@@ -19,9 +21,10 @@ MAX_INTERRUPTIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The handler returned; `result` is a JSON text."""
+    """The handler returned; `result` is a JSON text, `carried` what it wrote besides, opaque to the core."""
 
     result: str
+    carried: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,22 @@ class Repeated:
     """This very job, handed in again after it had completed: nothing is said a second time."""
 
 
+Outcome = Completed | Duplicate | Repeated | Retry | Dead
+
+
 @dataclass(slots=True)
 class Writes:
-    """What one step writes for one job. `parked` None takes the job out of the table if it is there."""
+    """What one step writes for one job. `parked` None takes the job out of the table if it is there.
+
+    `carried` goes out with a completed job only: what an attempt that failed wrote is dropped.
+    """
 
     at: int
     transitions: list[Transition] = field(default_factory=list)
     parked: Parked | None = None
     idempotency: IdempotencyEntry | None = None
     dead_letter: DeadLetter | None = None
+    carried: Any = None
     bad: list[str] = field(default_factory=list)
 
 
@@ -107,10 +117,11 @@ def completed(entry: Entry, outcome: Completed, now: int, started_at: int) -> Wr
     """The end everyone hopes for."""
     recorder = _active(entry, now, started_at)
     recorder.move(State.COMPLETED, result=outcome.result, progress=100)
+    recorder.writes.carried = outcome.carried
     job = entry.job
     if job.idempotency is not None:
         days = JOB_TYPES[job.type].idempotency_days if job.type in JOB_TYPES else 7
-        kept = outcome.result if len(outcome.result) <= RESULT_KEPT_BYTES else None
+        kept = outcome.result if len(outcome.result.encode()) <= RESULT_KEPT_BYTES else None
         recorder.writes.idempotency = IdempotencyEntry(
             job.job_id, job.data_hash, State.COMPLETED, now + days * DAY_MS, kept
         )
@@ -176,7 +187,10 @@ def seen_before(
 
 
 def fingerprint(kind: str | None, failure: Failure) -> str:
-    """Groups dead letters of one cause: the type, the error's class, its message without numbers and ids."""
-    words = "".join(" " if c.isdigit() else c for c in failure.message.lower()).split()
-    stable = " ".join(word for word in words if not any(sign in word for sign in "-_@/"))
+    """Groups dead letters of one cause: the type, the error's class, its message without numbers and ids.
+
+    A word with a digit goes as a whole: without its digits the rest of a UUID would still tell letters apart.
+    """
+    words = failure.message.lower().split()
+    stable = " ".join(word for word in words if not any(c.isdigit() or c in "-_@/" for c in word))
     return digest(kind or "", failure.error_class, stable[:200]).hex()
