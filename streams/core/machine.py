@@ -45,6 +45,11 @@ class Machine:
         """Jobs read and not yet ended or parked."""
         return sum(sum(home.in_memory) for home in self._homes.values())
 
+    @property
+    def size(self) -> int:
+        """Keys and times held in memory."""
+        return sum(len(home.scheduler) for home in self._homes.values())
+
     def takes(self, partition: int) -> bool:
         """Whether records of this partition are of use here."""
         home = self._homes.get(partition)

@@ -54,6 +54,9 @@ class Scheduler:
         self._timed: list[tuple[int, bytes, Entry | None]] = []
         self._now = 0
 
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._timed)
+
     def arrive(self, entry: Entry, now: int) -> list[Park]:
         """A job came from its topic: it becomes ready, waits in memory, or is to be parked."""
         now = self._at(now)
