@@ -1,5 +1,6 @@
 """`tierflow gateway`: the HTTP role, put together from the settings."""
 
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -41,6 +42,8 @@ def command() -> None:
     if settings.process.metrics_port:
         checks: Checks = app.state["checks"]
         probe.serve(settings.process.metrics_port, metrics, lambda: checks.started)
+    # uvicorn raises the signal that stopped it once more when it is done: being stopped is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     LOG.info("gateway listens", host=host, port=settings.gateway.port)
     uvicorn.run(
         app,
