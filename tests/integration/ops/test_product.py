@@ -33,4 +33,4 @@ def test_a_killed_role_is_started_again_under_its_name(running_stack: TestStack)
 
 
 def _healthy(stack: TestStack, name: str) -> bool:
-    return next(part["health"] for part in stack.report()["parts"] if part["name"] == name) == "healthy"
+    return any(part["name"] == name and part["health"] == "healthy" for part in stack.report()["parts"])
