@@ -187,3 +187,8 @@ def scalar(database_url: str, query: str) -> Any:
         row = connection.execute(query.encode()).fetchone()
     assert row is not None
     return row[0]
+
+
+def await_count(database_url: str, query: str, at_least: int, deadline_s: float = DEADLINE_S) -> None:
+    """Return when the count that a query gives is reached."""
+    await_true(lambda: scalar(database_url, query) >= at_least, f"{query}: {at_least}", deadline_s)
