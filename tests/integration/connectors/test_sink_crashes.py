@@ -231,12 +231,12 @@ def test_only_the_compare_and_set_writes_once_under_the_same_kills(
     """The naive consumer shows that the faults are real: they make it write twice."""
     topic = feed.topology.lanes(Tier.CRITICAL)[0]
     chance = random.Random(SEED)
-    records = 8_000
+    records = 5_000
     raw = CODEC.encode(job())
     for number in range(records):
         feed.send_raw(topic, raw, f"key-{number}")
     feed.flush()
-    for _ in range(6):
+    for _ in range(3):
         child = start_ledger(kind, feed, topic, database, tmp_path)
         await_count(database, LEDGER, min(records, scalar(database, LEDGER) + chance.randint(300, 1_200)))
         child.kill()
