@@ -5,6 +5,7 @@ The way of a job: `_intake` (decode) -> `Scheduler.arrive` -> `Ready.take` -> `E
 
 import asyncio
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Message
@@ -73,7 +74,7 @@ class Worker:
         self._owned[p], self._schedulers[p] = owned, scheduler
         found = 0
         for place, parked in self._recording.parked.scan(p):
-            scheduler.restore(place, parked, now)
+            scheduler.restore(place, parked)
             found += 1
         scheduler.settle(now)
         log.info("partition opened", partition=p, parked=found)
@@ -112,8 +113,8 @@ class Worker:
             if entry is None:
                 continue
             self._in_memory[p, lane] += 1
-            park = scheduler.arrive(entry, now)
-            if park is not None:
+            entry.counted = True
+            for park in scheduler.arrive(entry, now):
                 self._park(park, now)
         self._hold_if_full(p, lane)
         self._start_ready()
@@ -129,7 +130,7 @@ class Worker:
             with step:
                 letter = undecodable(message, self._tier.value, error, now_ms())
                 topic = self._topology.dead_letters(self._tier)
-                step.send(topic, self._codec.encode(letter), message.key(), message.partition() or 0)
+                step.send(topic, self._codec.encode(letter), letter.key, message.partition() or 0)
             return None
         place = position(job.ordering_key, lane.value, offset)
         return Entry(job, place, message.partition() or 0, step)
@@ -146,27 +147,27 @@ class Worker:
 
     def _start_ready(self) -> None:
         while (entry := self._ready.take()) is not None:
-            self._owned[entry.partition].spawn(self._run(entry))
+            owned = self._owned[entry.partition]
+            task = owned.spawn(self._run(entry, owned, self._schedulers[entry.partition]))
+            # Not in a `finally` of the task: one that is cancelled before its first step has none.
+            task.add_done_callback(partial(self._left, entry))
         self._metrics.running.set(self._ready.running)
 
-    async def _run(self, entry: Entry) -> None:
-        owned, scheduler = self._owned[entry.partition], self._schedulers.get(entry.partition)
-        from_topic = entry.step is not None
+    async def _run(self, entry: Entry, owned: OwnedPartition, scheduler: Scheduler) -> None:
         try:
             result = await self._executor.run(entry)
-            if scheduler is not None and scheduler is self._schedulers.get(entry.partition):
+            if scheduler is self._schedulers.get(entry.partition):
                 self._ended(scheduler, entry, result)
         except (LookupError, TransportError):
             if not owned.is_closed:
                 log.exception("a job's outcome was not recorded", job_id=entry.job.job_id)
         except Exception:
             log.exception("a job's outcome was not recorded", job_id=entry.job.job_id)
-        finally:
-            if from_topic and not owned.is_closed:
-                self._left_memory(entry)
-            self._ready.free()
-            if not owned.is_stopping:
-                self._start_ready()
+
+    def _left(self, entry: Entry, _: object) -> None:
+        self._ready.free(entry)
+        self._left_memory(entry)
+        self._start_ready()
 
     def _ended(self, scheduler: Scheduler, entry: Entry, result: object) -> None:
         now = now_ms()
@@ -198,6 +199,9 @@ class Worker:
 
     def _left_memory(self, entry: Entry) -> None:
         place = (entry.partition, entry.lane)
+        if not entry.counted or place not in self._in_memory:
+            return
+        entry.counted = False
         self._in_memory[place] -= 1
         if self._in_memory[place] <= LANE_ROOM and place in self._held:
             self._held.discard(place)

@@ -22,7 +22,7 @@ class Entry:
 
     `step` is the open step of its source record, None once the source offset is let go (the job is then in
     the table `parked`). `number` is that of the next transition, `state` that of the last. `waits` is true
-    while the time of its next attempt has not come.
+    while the time of its next attempt has not come, `counted` while its lane's intake answers for it.
     """
 
     job: Job
@@ -36,11 +36,17 @@ class Entry:
     errors: list[AttemptError] = field(default_factory=list)
     ready: bool = False
     waits: bool = False
+    counted: bool = False
 
     @property
     def key(self) -> bytes:
         """What stands for the ordering key."""
         return self.position[:16]
+
+    @property
+    def began(self) -> bool:
+        """Whether an attempt of it was started before: nothing of its key may overtake it then."""
+        return self.attempt > 1 or self.interruptions > 0
 
     @property
     def lane(self) -> Lane:

@@ -1,7 +1,8 @@
 """Which ready job runs next: lanes share the slots of a process, priorities and arrival decide within a lane.
 
-Urgent jobs may use every slot, normal ones 90 %, bulk ones 70 %; when several lanes have jobs they take turns
-16 : 4 : 1 (stride scheduling), so that a flood above never starves what is below.
+Urgent jobs may use every slot, normal and bulk ones together 90 %, bulk ones 70 %, so that an urgent job
+finds a slot however full the lanes below are; when several lanes have jobs they take turns 16 : 4 : 1 (stride
+scheduling), so that a flood above never starves what is below.
 """
 
 from heapq import heappop, heappush
@@ -12,27 +13,30 @@ from streams.core.entry import Entry
 
 SHARE = {Lane.URGENT: 1.0, Lane.NORMAL: 0.9, Lane.BULK: 0.7}
 STRIDE = {Lane.URGENT: 1, Lane.NORMAL: 4, Lane.BULK: 16}
+AND_ABOVE = {lane: tuple(Lane)[: lane + 1] for lane in Lane}
 
 
 class Ready:
     """The ready jobs of all partitions of a process, and how many run."""
 
     def __init__(self, slots: int) -> None:
-        self.running = 0
         self._limits = {lane: max(1, int(slots * share)) for lane, share in SHARE.items()}
+        # What runs in a lane and those below it: a flood above does not use up the share of a lane.
+        self._used = dict.fromkeys(Lane, 0)
         self._heaps: dict[Lane, list[tuple[int, int, Entry]]] = {lane: [] for lane in Lane}
         self._passes = dict.fromkeys(Lane, 0)
+        self._turn = 0
         self._arrivals = count()
+
+    @property
+    def running(self) -> int:
+        """Jobs taken and not yet freed."""
+        return self._used[Lane.URGENT]
 
     def add(self, entry: Entry) -> None:
         """From now on it may be taken."""
         entry.ready = True
-        heap = self._heaps[entry.lane]
-        if not heap:
-            # A lane that was empty has saved up no turns.
-            others = [self._passes[lane] for lane in Lane if self._heaps[lane]]
-            self._passes[entry.lane] = max(self._passes[entry.lane], min(others, default=0))
-        heappush(heap, (-entry.job.priority, next(self._arrivals), entry))
+        heappush(self._heaps[entry.lane], (-entry.job.priority, next(self._arrivals), entry))
 
     def discard(self, entry: Entry) -> None:
         """It may no longer be taken."""
@@ -40,19 +44,27 @@ class Ready:
 
     def take(self) -> Entry | None:
         """The job that starts now, counted as running; None while there is none or no slot for it."""
-        lanes = [lane for lane in Lane if self.running < self._limits[lane] and self._head(lane)]
+        lanes = [lane for lane in Lane if self._head(lane) and self._has_slot(lane)]
         if not lanes:
             return None
-        lane = min(lanes, key=lambda lane: (self._passes[lane], lane))
-        self._passes[lane] += STRIDE[lane]
+        # A lane that was empty or at its limit has saved up no turns.
+        turns = {lane: max(self._passes[lane], self._turn) for lane in lanes}
+        lane = min(lanes, key=lambda lane: (turns[lane], lane))
+        self._turn = turns[lane]
+        self._passes[lane] = self._turn + STRIDE[lane]
         entry = heappop(self._heaps[lane])[2]
         entry.ready = False
-        self.running += 1
+        for place in AND_ABOVE[lane]:
+            self._used[place] += 1
         return entry
 
-    def free(self) -> None:
-        """A running job gave its slot back."""
-        self.running -= 1
+    def free(self, entry: Entry) -> None:
+        """A job that was taken gives its slot back."""
+        for place in AND_ABOVE[entry.lane]:
+            self._used[place] -= 1
+
+    def _has_slot(self, lane: Lane) -> bool:
+        return all(self._used[place] < self._limits[place] for place in AND_ABOVE[lane])
 
     def _head(self, lane: Lane) -> bool:
         heap = self._heaps[lane]
