@@ -15,7 +15,7 @@ import msgspec
 
 from agents.context import Context
 from agents.document import JobDocument
-from agents.failures import classify
+from agents.failures import MESSAGE_KEPT, classify
 from agents.handlers.registry import Handler
 from agents.providers import Providers
 from agents.recording import Recording
@@ -31,6 +31,7 @@ from streams.core.entry import Entry
 from streams.core.outcome import Completed, Duplicate, Repeated
 from streams.log import get
 from streams.metrics import WorkerMetrics
+from streams.transport.errors import StepClosed, StepLost
 
 log = get("tierflow.worker")
 Outcome = Completed | Duplicate | Repeated | Retry | Dead
@@ -76,13 +77,12 @@ class Executor:
         """
         attempt = self._start(entry)
         result: Outcome | None = self._answer(entry, attempt.began)
-        if result is not None:
-            self._record(attempt, result, ran=False)
-        else:
+        ran = result is None
+        if result is None:
             result = await self._execute(attempt)
-            if not isinstance(result, Completed):
-                self._workbooks.forget(entry.partition, attempt.document.id)
-            self._record(attempt, result, ran=True)
+        result = self._recorded(attempt, result, ran=ran)
+        if ran and not isinstance(result, Completed):
+            self._workbooks.forget(entry.partition, attempt.document.id)
         self._count(entry, result)
         return result
 
@@ -142,15 +142,34 @@ class Executor:
         data = JOB_TYPES[job.type].contract.parse(job.data)
         async with asyncio.timeout(job.timeout_ms / 1000):
             result = await handler.function(attempt.context, data)
-        text = msgspec.json.encode({"success": True, "data": result}).decode()
-        if len(text) > MAX_RESULT_BYTES:
-            message = f"a result of {len(text)} bytes; at most {MAX_RESULT_BYTES}"
+        raw = msgspec.json.encode({"success": True, "data": result})
+        if len(raw) > MAX_RESULT_BYTES:
+            message = f"a result of {len(raw)} bytes; at most {MAX_RESULT_BYTES}"
             raise PermanentError(message, code="result_too_large")
-        return text
+        return raw.decode()
 
     def _let_go(self, attempt: Attempt) -> None:
-        if attempt.entry.step is not None:
+        # Its step may be gone without this: a job in front of parked ones stands in the table with them.
+        if attempt.entry.state is not State.ACTIVE:
             self._recording.write(attempt.entry, outcome.started(attempt.entry, attempt.began))
+
+    def _recorded(self, attempt: Attempt, result: Outcome, *, ran: bool) -> Outcome:
+        """What was recorded: the outcome, or a dead letter when no record can hold the outcome.
+
+        Without the dead letter the job would stand in front of its key for ever, here and at the next owner.
+        """
+        entry = attempt.entry
+        before = entry.state, entry.number, entry.attempt, list(entry.errors)
+        try:
+            self._record(attempt, result, ran=ran)
+        except (LookupError, StepLost, StepClosed):
+            raise
+        except Exception as error:
+            attempt.context.log.exception("an outcome that cannot be recorded")
+            entry.state, entry.number, entry.attempt, entry.errors = before
+            result = Dead(Failure("unrecordable", str(error)[:MESSAGE_KEPT], retryable=False))
+            self._record(attempt, result, ran=ran)
+        return result
 
     def _record(self, attempt: Attempt, result: Outcome, *, ran: bool) -> None:
         entry, now = attempt.entry, now_ms()

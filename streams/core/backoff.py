@@ -7,6 +7,9 @@ from schemas.records import Failure, Job
 
 Random = Callable[[], float]
 
+# A provider that asks for more is not obeyed: nobody waits a month for a retry.
+MAX_RETRY_AFTER_S = 30 * 24 * 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -36,5 +39,8 @@ def after_failure(
     """What follows a failed attempt; a provider's `Retry-After` wins over the backoff."""
     if not failure.retryable or attempt >= job.attempts:
         return Dead(failure)
-    pause = delay_ms(job, attempt, random) if retry_after_s is None else round(retry_after_s * 1000)
-    return Retry(now + pause, failure)
+    if retry_after_s is None:
+        return Retry(now + delay_ms(job, attempt, random), failure)
+    # In this order, so that a NaN counts as 0.
+    asked_s = min(max(0.0, retry_after_s), MAX_RETRY_AFTER_S)
+    return Retry(now + round(asked_s * 1000), failure)

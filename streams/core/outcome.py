@@ -110,7 +110,7 @@ def completed(entry: Entry, outcome: Completed, now: int, started_at: int) -> Wr
     job = entry.job
     if job.idempotency is not None:
         days = JOB_TYPES[job.type].idempotency_days if job.type in JOB_TYPES else 7
-        kept = outcome.result if len(outcome.result) <= RESULT_KEPT_BYTES else None
+        kept = outcome.result if len(outcome.result.encode()) <= RESULT_KEPT_BYTES else None
         recorder.writes.idempotency = IdempotencyEntry(
             job.job_id, job.data_hash, State.COMPLETED, now + days * DAY_MS, kept
         )
@@ -176,7 +176,10 @@ def seen_before(
 
 
 def fingerprint(kind: str | None, failure: Failure) -> str:
-    """Groups dead letters of one cause: the type, the error's class, its message without numbers and ids."""
-    words = "".join(" " if c.isdigit() else c for c in failure.message.lower()).split()
-    stable = " ".join(word for word in words if not any(sign in word for sign in "-_@/"))
+    """Groups dead letters of one cause: the type, the error's class, its message without numbers and ids.
+
+    A word with a digit goes as a whole: without its digits the rest of a UUID would still tell letters apart.
+    """
+    words = failure.message.lower().split()
+    stable = " ".join(word for word in words if not any(c.isdigit() or c in "-_@/" for c in word))
     return digest(kind or "", failure.error_class, stable[:200]).hex()
