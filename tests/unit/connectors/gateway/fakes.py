@@ -137,7 +137,7 @@ class Gateway:
     services_down: set[str] = field(default_factory=set)
     missing: dict[str, str] = field(default_factory=dict)
     verifier: Verifier = field(default_factory=lambda: TokenVerifier(SharedSecret(SECRET)))
-    settings: GatewaySettings = field(default_factory=GatewaySettings)
+    settings: GatewaySettings = field(default_factory=lambda: GatewaySettings.model_validate({}))
     loopback_only: bool = False
     cors_origins: tuple[str, ...] = ()
 

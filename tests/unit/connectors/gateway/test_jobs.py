@@ -80,8 +80,7 @@ async def test_jobs_are_accepted_while_redis_is_away_and_it_is_not_asked_each_ti
     gateway.status.away = True
     async with gateway.client() as client:
         codes = [
-            (await client.post(f"{API}/jobs", json=payment(), headers=bearer())).status_code
-            for _ in range(5)
+            (await client.post(f"{API}/jobs", json=payment(), headers=bearer())).status_code for _ in range(5)
         ]
     assert codes == [201] * 5
     assert gateway.status.asked < 5
