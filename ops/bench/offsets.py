@@ -56,10 +56,10 @@ def consumed(asking: Consumer, topic: str, partitions: int) -> int:
 def written(asking: Consumer, topic: str, partitions: int) -> int:
     """Offsets of a topic up to where this reader may read: records, and markers of transactions."""
     places = [TopicPartition(topic, partition) for partition in range(partitions)]
-    return sum(_end(asking, place) for place in places)
+    return sum(end(asking, place) for place in places)
 
 
-def _end(asking: Consumer, place: TopicPartition) -> int:
+def end(asking: Consumer, place: TopicPartition) -> int:
     """The end of a partition; asked again while the broker still makes itself its leader."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:

@@ -33,7 +33,13 @@ async def _stage(wanted: Wanted) -> Report:
     return await report.run(wanted.records or 300_000, wanted.say)
 
 
-RUNS: dict[str, Run] = {"stage": _stage}
+async def _jobs(wanted: Wanted) -> Report:
+    from ops.bench import jobs
+
+    return await jobs.run(wanted.records or 20_000, wanted.profile, wanted.say)
+
+
+RUNS: dict[str, Run] = {"stage": _stage, "jobs": _jobs}
 
 
 @click.command("bench")
