@@ -36,7 +36,7 @@ class Seen:
 
 
 class Observer:
-    """A thread that reads every lifecycle topic from its end on. A context manager."""
+    """A thread that reads every lifecycle topic from its end on."""
 
     def __init__(self, kafka: KafkaSettings, codec: Codec) -> None:
         self.jobs: dict[str, Seen] = {}
@@ -48,7 +48,8 @@ class Observer:
         self._topics = [Topology.of(kafka).lifecycle(tier) for tier in Tier]
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
 
-    def __enter__(self) -> "Observer":
+    def start(self) -> None:
+        """Read from now on. Blocks until Kafka has said where the topics end."""
         known = self._consumer.list_topics(timeout=10).topics
         partitions = [(topic, number) for topic in self._topics for number in known[topic].partitions]
         # The ends as they are now, not as they are when the first fetch comes.
@@ -58,9 +59,9 @@ class Observer:
         ]
         self._consumer.assign(ends)
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Stop reading."""
         self._stop.set()
         self._thread.join()
         self._consumer.close()

@@ -95,5 +95,8 @@ async def _world(run: str, around: Surroundings, kafka: KafkaSettings) -> AsyncI
         client(around.emulated.mailbox_url) as mailbox,
     ):
         observer = Observer(kafka, codec(kafka))
-        with await asyncio.to_thread(observer.__enter__):
+        await asyncio.to_thread(observer.start)
+        try:
             yield World(run, Gateway(gateway), observer, stripe, mailbox)
+        finally:
+            await asyncio.to_thread(observer.close)
