@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -63,7 +63,8 @@ class Load:
         for number in range(self.records):
             for source, topic in enumerate(self.source_topics):
                 key = self.key(source, number)
-                producer.produce(topic, b"%s:%d" % (key, number // self.keys), key)
+                value = b"%s:%d" % (key, number // self.keys)
+                producer.produce(topic, value, key, on_delivery=_check_delivery)
             if number % 100 == 0:
                 producer.poll(0)
                 due = begun + span_s * (number - half) / half
@@ -72,6 +73,10 @@ class Load:
 
     def _topic(self, name: str, config: dict[str, str]) -> NewTopic:
         return NewTopic(name, self.partitions, self.replication, config=config)
+
+
+def _check_delivery(error: KafkaError | None, record: Message) -> None:
+    assert error is None, f"a record of the load was not written: {error}"
 
 
 class Progress:
