@@ -40,7 +40,7 @@ class Partition:
     def take(self) -> str | None:
         """The id of the job that starts now."""
         self.taken = self.ready.take()
-        return self.taken and self.taken.job.job_id
+        return None if self.taken is None else self.taken.job.job_id
 
     def check_in(self, entry: Entry) -> None:
         parked = outcome.started(entry, NOW).parked
