@@ -15,7 +15,8 @@ import psycopg
 from confluent_kafka import Consumer, Message
 from prometheus_client import CollectorRegistry
 
-from connectors.consuming import Consuming, consumer_config, source
+from connectors.consumer_settings import consumer_config
+from connectors.consuming import Consuming, source
 from connectors.consuming_metrics import ConsumingMetrics
 from connectors.positions import Move, Place
 from connectors.postgres.connection import connect
