@@ -68,7 +68,7 @@ def test_of_an_address_only_what_is_secret_is_masked(secret: str, shown: str) ->
 
 
 def test_a_token_carries_what_was_asked_for() -> None:
-    arguments = "token --role venue_admin --user v --tenant a --tenant b --ttl 15m".split()
+    arguments = [
         "token",
         "--role",
         "venue_admin",
