@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from agents.document import Carried
+from agents.letters import fitting
 from agents.tables import IdempotencyTable, ParkedTable
 from schemas.records import DeadLetter, Failure, Job, Lifecycle, LiveUpdate
 from schemas.tiers import Tier
@@ -55,6 +56,7 @@ class Recording:
         except StepClosed:
             raise
         except Exception as error:
+            log.exception("what no record can hold", job_id=entry.job.job_id)
             raise Unwritable(str(error)) from error
         return step
 
@@ -97,7 +99,7 @@ class Recording:
     def letter(self, entry: Entry, failure: Failure, now: int) -> DeadLetter:
         """The dead letter of a job, with the bytes of its tier record and every error kept."""
         job = entry.job
-        return DeadLetter(
+        letter = DeadLetter(
             letter_id=f"{job.job_id}:{job.series}", tier=job.tier, source_topic=job.source_topic,
             source_partition=job.source_partition, source_offset=job.source_offset,
             key=job.ordering_key.encode(), value=self._codec.encode(job), headers=dict(headers_of(job)),
@@ -108,6 +110,7 @@ class Recording:
             type=job.type, data=job.data, document_id=job.document_id, user_id=job.user_id,
             tenant_id=job.tenant_id, request_id=job.request_id, traceparent=job.traceparent,
         )  # fmt: skip
+        return fitting(letter)
 
 
 def headers_of(job: Job) -> list[tuple[str, bytes]]:

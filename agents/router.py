@@ -1,6 +1,7 @@
 """The router: classifies what producers send, fills in every default, and writes it to its tier's lane.
 
-Keeps no state but its positions, and is the only writer of the tier topics. What does not decode or validate becomes a dead letter.
+Keeps no state but its positions, and is the only writer of the tier topics. What does not decode or validate
+becomes a dead letter.
 """
 
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from confluent_kafka import Message
 
 from agents.executor import now_ms
-from agents.letters import NO_TIER, headers_in, undecodable
+from agents.letters import NO_TIER, refused, traceparent_in, undecodable
 from agents.recording import headers_of
 from schemas.errors import ContractError
 from schemas.priorities import lane_of
@@ -27,6 +28,9 @@ class Router:
 
     def __init__(self, app: EngineApp, topology: Topology, codec: Codec, metrics: RouterMetrics) -> None:
         self._app, self._topology, self._codec, self._metrics = app, topology, codec, metrics
+        self._records: dict[str, type[JobRequest] | type[Event]] = {
+            topology.events: Event, topology.job_requests: JobRequest,
+        }  # fmt: skip
 
     def attach(self) -> None:
         """Declare the agents on the app."""
@@ -45,25 +49,31 @@ class Router:
         if raw is None:
             self._metrics.skipped.labels(chunk.topic).inc()
             return
+        source = Source(chunk.topic, message.partition() or 0, message.offset() or 0, traceparent_in(message))
+        record: JobRequest | Event | None = None
         try:
-            job = self._job(chunk.topic, message, raw)
+            record = self._codec.decode(self._records[chunk.topic], raw)
+            job = _admitted(record, source)
         except ContractError as error:
-            letter = undecodable(message, NO_TIER, error, now_ms())
-            topic = self._topology.ingress_dead_letters
-            self._metrics.refused.labels(chunk.topic).inc()
-            chunk.send(topic, self._codec.encode(letter), message.key(), chunk.partition)
+            self._refuse(chunk, message, record, error)
             return
         topic = self._topology.lane(Tier(job.tier), lane_of(job.priority))
         chunk.send(topic, self._codec.encode(job), job.ordering_key.encode(), headers=headers_of(job))
         self._metrics.routed.labels(topic).inc()
 
-    def _job(self, topic: str, message: Message, raw: bytes) -> Job:
-        source = Source(topic, message.partition() or 0, message.offset() or 0, _traceparent(message))
-        if topic == self._topology.events:
-            return job_of_event(self._codec.decode(Event, raw), source)
-        return job_of_request(self._codec.decode(JobRequest, raw), source)
+    def _refuse(
+        self, chunk: Chunk, message: Message, record: JobRequest | Event | None, error: ContractError
+    ) -> None:
+        now = now_ms()
+        letter = (
+            undecodable(message, NO_TIER, error, now)
+            if record is None
+            else refused(message, NO_TIER, record, error, now)
+        )
+        topic = self._topology.ingress_dead_letters
+        chunk.send(topic, self._codec.encode(letter), letter.key, chunk.partition)
+        self._metrics.refused.labels(chunk.topic).inc()
 
 
-def _traceparent(message: Message) -> str | None:
-    value = dict(headers_in(message)).get("traceparent")
-    return None if value is None else value.decode(errors="replace")
+def _admitted(record: JobRequest | Event, source: Source) -> Job:
+    return job_of_event(record, source) if isinstance(record, Event) else job_of_request(record, source)

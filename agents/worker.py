@@ -104,7 +104,7 @@ class Worker:
             with step:
                 letter = undecodable(message, self._tier.value, error, now_ms())
                 topic = self._topology.dead_letters(self._tier)
-                step.send(topic, self._codec.encode(letter), message.key(), message.partition() or 0)
+                step.send(topic, self._codec.encode(letter), letter.key, message.partition() or 0)
             return None
         place = position(job.ordering_key, lane.value, offset)
         return Entry(job, place, message.partition() or 0, step)

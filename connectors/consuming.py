@@ -5,6 +5,7 @@ assignment, and every batch moves the target's offsets by compare-and-set togeth
 at any moment, a rebalance and a zombie write nothing twice and skip nothing.
 """
 
+import contextlib
 import random
 import threading
 import time
@@ -14,48 +15,19 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
+from connectors.absence import Absence
 from connectors.consuming_metrics import ConsumingMetrics
+from connectors.log_ends import LogEnds
 from connectors.positions import Arrival, Move, Place, Positions
 from connectors.target import PositionMovedError, Target, TargetAwayError
 from streams.log import get
-from streams.settings import KafkaSettings
 
 log = get(__name__)
 
 BATCH_RECORDS = 4_000
 _LINGER_S = 0.05
 _AWAY_POLL_S = 0.2
-_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 5.0
 _LOOK_S = 1.0
-_QUERY_TIMEOUT_S = 5.0
-
-
-def consumer_config(kafka: KafkaSettings, group: str, client_id: str) -> dict[str, Any]:
-    """Committed records only; the group's offsets are written for those who watch lag, never read."""
-    protocol = (
-        # Range puts partition p of all topics on one member: two members seldom write the same job's row.
-        {"group.protocol": "consumer", "group.remote.assignor": "range"}
-        if kafka.group_protocol == "consumer"
-        else {"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 10_000}
-    )
-    return {
-        **kafka.client(),
-        **protocol,
-        "group.id": group,
-        "client.id": client_id,
-        "isolation.level": "read_committed",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "auto.offset.reset": "earliest",
-        "fetch.wait.max.ms": 100,
-        "fetch.queue.backoff.ms": 50,
-        "queued.max.messages.kbytes": 16_384,
-        "queued.min.messages": 20_000,
-        "reconnect.backoff.ms": 100,
-        "reconnect.backoff.max.ms": 2_000,
-        # Its lines about lost connections come by the hundred.
-        "log_level": 2,
-    }
 
 
 def source(message: Message) -> tuple[Place, int]:
@@ -92,23 +64,21 @@ class Consuming:
         self._target = target
         self._metrics = metrics
         self._batch_records = batch_records
-        self._jitter = jitter
         self._positions = Positions()
         self._pending = Batch()
         self._stopping = threading.Event()
         self._joined = False
-        self._failures = 0
-        self._away_since = 0.0
-        self._retry_at = 0.0
+        self._absence = Absence(jitter)
         self._look_at = 0.0
         self._written_at = 0.0
         self._kafka_error = ""
         self._consumer: Any = None
+        self._ends = LogEnds(None)
 
     @property
     def ready(self) -> bool:
         """Whether it is a member of its group, knows its positions and its target answers."""
-        return self._joined and not self._failures and not self._positions.unplaced
+        return self._joined and not self._absence.failures and not self._positions.unplaced
 
     def stop(self) -> None:
         """Make `run` return within about a second."""
@@ -118,6 +88,7 @@ class Consuming:
         """Read and write until `stop`. Blocks. A defect of ours ends it with its error."""
         self._metrics.away.labels(self._target.name).set(0)
         self._consumer = Consumer(self._config)
+        self._ends = LogEnds(self._consumer)
         self._consumer.subscribe(
             self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
@@ -131,7 +102,7 @@ class Consuming:
 
     def _turn(self) -> None:
         """One round: settle what is pending with the target, then read on."""
-        wait_s = self._retry_at - time.monotonic()
+        wait_s = self._absence.wait_s(time.monotonic())
         if wait_s > 0:
             # Everything is paused; polling keeps us in the group.
             self._accept(self._consumer.consume(1, min(wait_s, _AWAY_POLL_S)))
@@ -199,17 +170,17 @@ class Consuming:
         self._measure()
 
     def _measure(self) -> None:
-        behind, committed = 0, []
-        for (topic, partition), position in self._positions.placed.items():
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
-            lag = max(0, high - position) if high >= 0 else 0
+        behind, places = 0, []
+        for place, position in self._positions.placed.items():
+            lag = self._ends.behind(place, position)
             behind += lag
-            self._metrics.lag.labels(self._target.name, topic, partition).set(lag)
-            committed.append(TopicPartition(topic, partition, position))
+            self._metrics.lag.labels(self._target.name, *place).set(lag)
+            places.append(TopicPartition(*place, position))
         seconds = max(0.0, time.time() - self._written_at) if behind and self._written_at else 0.0
         self._metrics.lag_seconds.labels(self._target.name).set(seconds)
-        if committed:
-            self._consumer.commit(offsets=committed, asynchronous=True)
+        if places:
+            with contextlib.suppress(KafkaException):
+                self._consumer.commit(offsets=places, asynchronous=True)
 
     def _accept(self, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -223,7 +194,8 @@ class Consuming:
                 case Arrival.BEHIND if not self._begins_anew(place, offset):
                     continue
                 case Arrival.GAP:
-                    self._explain_gap(place, offset)
+                    lost = self._ends.lost(place, self._positions.placed[place])
+                    self._metrics.lost.labels(self._target.name).inc(lost)
             self._add(place, message)
 
     def _add(self, place: Place, message: Message) -> None:
@@ -233,33 +205,11 @@ class Consuming:
         self._pending.messages.append(message)
 
     def _begins_anew(self, place: Place, offset: int) -> bool:
-        """Whether the log ends before our position: it was made again, so it is read from its start."""
-        position = self._positions.placed[place]
         known = self._pending.moves.get(place)
+        position = self._positions.placed[place]
         if known is not None and known.next < position:
             return offset >= known.next
-        _, high = self._watermarks(place)
-        if high >= position:
-            return False
-        log.error("the log ends before our position, reading it anew", topic=place[0], partition=place[1],
-                  position=position, end=high)  # fmt: skip
-        return True
-
-    def _explain_gap(self, place: Place, offset: int) -> None:
-        """Say so when records were deleted before we read them; transaction markers leave gaps too."""
-        position = self._positions.placed[place]
-        low, _ = self._watermarks(place)
-        if position < low and position > 0:
-            self._metrics.lost.labels(self._target.name).inc(low - position)
-            log.error("LOSS: the log no longer has these offsets", target=self._target.name, topic=place[0],
-                      partition=place[1], position=position, log_start=low, read=offset)  # fmt: skip
-
-    def _watermarks(self, place: Place) -> tuple[int, int]:
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_QUERY_TIMEOUT_S)
-        except KafkaException:
-            return -1, 1 << 62  # nothing is known: neither loss nor a new log
-        return low, high
+        return self._ends.is_new(place, position)
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         """Take the partitions without reading: their positions are found outside of this callback."""
@@ -285,23 +235,18 @@ class Consuming:
             self._consumer.pause([TopicPartition(*place) for place in found])
 
     def _away(self, error: TargetAwayError) -> None:
-        """Stop fetching and wait longer each time; said once."""
-        if not self._failures:
-            self._away_since = time.monotonic()
+        """Stop fetching until the target answers; said once."""
+        if self._absence.failed(time.monotonic()):
             self._metrics.away.labels(self._target.name).set(1)
             log.warning("target is away, fetching pauses", target=self._target.name, reason=str(error))
             self._consumer.pause([TopicPartition(*place) for place in self._positions.assigned])
-        limit = min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** min(self._failures, 10))
-        self._failures += 1
-        self._retry_at = time.monotonic() + limit * (0.5 + self._jitter() / 2)
 
     def _back(self) -> None:
-        if not self._failures:
+        away_s = self._absence.answered(time.monotonic())
+        if away_s is None:
             return
-        self._failures = 0
         self._metrics.away.labels(self._target.name).set(0)
-        away_s = round(time.monotonic() - self._away_since, 1)
-        log.info("target is back, fetching goes on", target=self._target.name, away_s=away_s)
+        log.info("target is back, fetching goes on", target=self._target.name, away_s=round(away_s, 1))
         self._consumer.resume([TopicPartition(*place) for place in self._positions.placed])
 
     def _complain(self, message: Message) -> None:

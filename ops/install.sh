@@ -24,8 +24,11 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
 fi
 
 rm -f "$STAMP"
+run() {  # Quiet unless it fails.
+  "$@" >.venv/install.log 2>&1 || { cat .venv/install.log >&2; missing "failed: $*" "make install tries again"; }
+}
 echo "install: packages of requirements.lock (the first time takes some minutes)" >&2
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+run .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+run .venv/bin/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps --editable .
 .venv/bin/python -m ops.stack.preflight
 printf '%s' "$want" > "$STAMP"

@@ -64,8 +64,13 @@ async def _read(request: Request[Any, Any, Any], limit: int) -> bytes:
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    more = True
+    while more:
+        message: Any = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ContractError.of("", "the body ended early")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > limit:
             raise _too_large(limit)
     return bytes(body)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, get
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from connectors.gateway.identity import Role
 from connectors.gateway.job_answer import iso, raw
@@ -71,10 +71,10 @@ class Letters(msgspec.Struct, frozen=True):
 @get("/failed", guards=[allow(TENANT_ADMINS)])
 async def failed(
     request: Call,
-    queue: str | None = None,
-    type_: Annotated[str | None, Parameter(query="type")] = None,
-    cursor: str | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=100)] = 50,
+    queue: FromQuery[str | None] = None,
+    type_: Annotated[str | None, QueryParameter(name="type")] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
 ) -> Letters:
     """List dead letters: an admin every tenant's, a venue admin their own tenants'."""
     identity = identity_of(request)

@@ -27,7 +27,7 @@ class Batch(Strict):
     """Jobs of one queue, each `{type, data, options}`."""
 
     queue: Id
-    jobs: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_JOBS)
+    jobs: list[Any] = Field(min_length=1, max_length=MAX_JOBS)
     options: BatchOptions = BatchOptions()
 
 

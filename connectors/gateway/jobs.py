@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
+from litestar.params import FromPath, FromQuery
 
 from connectors.gateway.acceptance import Acceptance
 from connectors.gateway.body import MAX_BATCH_MEMBERS, read_json
@@ -80,7 +81,7 @@ async def submit_batch(request: Call) -> Response[dict[str, Any]]:
 
 
 @get("/jobs/{job_id:str}", guards=[allow(USERS)])
-async def status(request: Call, job_id: str, queue: str | None = None) -> JobAnswer:
+async def status(request: Call, job_id: FromPath[str], queue: FromQuery[str | None] = None) -> JobAnswer:
     """Show a job and its timeline. A job that is not the caller's is not found."""
     view = await find_job(parts_of(request), job_id)
     if view is None or not may_see(identity_of(request), view.user_id, view.tenant_id):

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Router, get
+from litestar.params import FromPath
 
 from connectors.gateway.identity import Identity
 from connectors.gateway.job_answer import iso, iso_or_none
@@ -69,7 +70,7 @@ async def queues(request: Call) -> list[QueueCounts]:
 
 
 @get("/queues/{name:str}/status", guards=[allow(EVERYONE)])
-async def queue_status(request: Call, name: str) -> QueueStatus:
+async def queue_status(request: Call, name: FromPath[str]) -> QueueStatus:
     """Show one queue: counts, and up to ten jobs of each state."""
     queue = find_queue(name)
     parts, identity = parts_of(request), identity_of(request)

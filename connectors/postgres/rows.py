@@ -5,9 +5,10 @@ itself: a tier-1 job has its row even when its data is no JSON.
 """
 
 import base64
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -163,7 +164,7 @@ def letter_row(letter: DeadLetter) -> Row:
         clean(letter.error_class),
         clean(letter.message),
         clean(letter.fingerprint),
-        _encoded([msgspec.structs.asdict(error) for error in letter.errors]),
+        _encoded([_cleaned(msgspec.structs.asdict(error)) for error in letter.errors]),
         letter.first_failed_at,
         letter.last_failed_at,
         clean(letter.source_topic),
@@ -171,7 +172,7 @@ def letter_row(letter: DeadLetter) -> Row:
         letter.source_offset,
         letter.key,
         letter.value,
-        _encoded({name: header_text(value) for name, value in letter.headers.items()}),
+        _encoded({clean(name): header_text(value) for name, value in letter.headers.items()}),
     )
 
 
@@ -187,13 +188,25 @@ def maybe(text: str | None) -> str | None:
 
 def json_text(text: str | None) -> str | None:
     """The JSON text, or a JSON string of what is none."""
-    if text is None:
-        return None
+    if text is None or _is_json(text):
+        return text
+    return _encoded(text)
+
+
+def _is_json(text: str) -> bool:
+    """As Postgres sees it: half a surrogate pair and numbers of any size are JSON, NaN is not."""
     try:
         msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        return _encoded(text)
-    return text
+        try:
+            json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return False
+    return True
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def header_text(value: bytes) -> str:
@@ -206,9 +219,12 @@ def header_text(value: bytes) -> str:
 
 
 def _failure(error: Failure | None) -> str | None:
-    return None if error is None else _encoded(msgspec.structs.asdict(error))
+    return None if error is None else _encoded(_cleaned(msgspec.structs.asdict(error)))
+
+
+def _cleaned(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: clean(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def _encoded(value: object) -> str:
-    # jsonb refuses the escape of NUL as well.
-    return msgspec.json.encode(value).decode().replace("\\u0000", "\\ufffd")
+    return msgspec.json.encode(value).decode()

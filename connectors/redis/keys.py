@@ -40,7 +40,7 @@ def samples(prefix: str, queue: str, state: str) -> str:
 
 
 def completed(prefix: str, digest: bytes) -> str:
-    """Hash: the job that completed under an idempotency key."""
+    """String: when a job completed under an idempotency key, the hash of its data, and its id."""
     return f"{prefix}done:{digest.hex()}"
 
 

@@ -1,16 +1,18 @@
 -- Applies a batch of records to the read model and moves the projector's offsets, all or nothing.
 -- Any order of records and any repeats give the same result: a field is written once, the state is that of the
--- highest rank, and counts move only when the state does.
+-- highest rank, and counts move only when the state does. Few calls a job: each costs more than its work.
 --
 -- KEYS[1] offsets
 -- ARGV    prefix, samples kept,
 --         moves, then per move: field, expected ('0' when absent), next
---         records, then per record:
---           job id, queue, milliseconds to keep once ended,
---           subject's field, subject, envelope's field or '', envelope,
---           digest or '', data hash, milliseconds to keep the completed key,
---           transitions, then per transition: field, rank, state, 1 if terminal else 0, time, transition
+--         jobs, then per job:
+--           job id, queue, milliseconds to keep it once ended, milliseconds to keep its completed key,
+--           parts, then per part: field, value
+--           transitions, then per transition: field, value, rank, state, time
 -- Returns 1, or 0 when a partition does not stand where it is expected: then nothing has been written.
+
+local TERMINAL = {completed = true, dead = true, cancelled = true, duplicate = true}
+local FIXED = 6
 
 local at = 0
 local function take()
@@ -30,72 +32,110 @@ for _ = 1, tonumber(take()) do
   moves[#moves + 1] = following
 end
 
+-- What the batch changes in the counts, and which samples grew: written once at the end.
+local deltas, grown = {}, {}
+local function count(queue, state, change)
+  local of_queue = deltas[queue] or {}
+  deltas[queue] = of_queue
+  of_queue[state] = (of_queue[state] or 0) + change
+end
+
 local function change_state(id, queue, old, new, time)
-  if old == new then
-    return
-  end
-  local count = prefix .. 'count:' .. queue
   if old then
-    redis.call('HINCRBY', count, old, -1)
+    count(queue, old, -1)
     redis.call('ZREM', prefix .. 'sample:' .. queue .. ':' .. old, id)
   end
-  redis.call('HINCRBY', count, new, 1)
+  count(queue, new, 1)
   local sample = prefix .. 'sample:' .. queue .. ':' .. new
   redis.call('ZADD', sample, time, id)
-  redis.call('ZREMRANGEBYRANK', sample, 0, -samples - 1)
+  grown[sample] = true
 end
 
 -- The latest completion under a key is the one that counts: an earlier one had expired when it ran.
-local function remember_completed(key, id)
-  local known = redis.call('HMGET', key, 'digest', 'hash', 'key_keep', 'at')
-  if not known[1] then
-    return
+local function remember_completed(id, digest, hash, time, keep)
+  local done = prefix .. 'done:' .. digest
+  local before = redis.call('GET', done)
+  if not before or tonumber(string.match(before, '^%d+')) <= tonumber(time) then
+    local until_ms = string.format('%.0f', tonumber(time) + tonumber(keep))
+    redis.call('SET', done, time .. ' ' .. hash .. ' ' .. id, 'PXAT', until_ms)
   end
-  local done = prefix .. 'done:' .. known[1]
-  local before = redis.call('HGET', done, 'at')
-  if not before or tonumber(before) <= tonumber(known[4]) then
-    redis.call('HSET', done, 'job', id, 'hash', known[2], 'at', known[4])
-    redis.call('PEXPIREAT', done, string.format('%.0f', tonumber(known[4]) + tonumber(known[3])))
+end
+
+local function apply()
+  local id, queue, keep, key_keep = take(), take(), take(), take()
+  local key = prefix .. 'job:' .. id
+  local asked, values, changes = {'rank', 'state', 'at', 'accepted', 'digest', 'hash'}, {}, {}
+  for _ = 1, tonumber(take()) do
+    asked[#asked + 1] = take()
+    values[#values + 1] = take()
+  end
+  local parts = #values
+  for _ = 1, tonumber(take()) do
+    asked[#asked + 1] = take()
+    values[#values + 1] = take()
+    changes[#values] = {take(), take(), take()}
+  end
+
+  local known = redis.call('HMGET', key, unpack(asked))
+  local rank, state, time, digest, hash = tonumber(known[1] or '-1'), known[2], known[3], known[5], known[6]
+  local added, head = {}, nil
+  for index, value in ipairs(values) do
+    if not known[FIXED + index] then
+      local field = asked[FIXED + index]
+      added[#added + 1] = field
+      added[#added + 1] = value
+      if field == 'digest' then
+        digest = value
+      elseif field == 'hash' then
+        hash = value
+      end
+      if index > parts and tonumber(changes[index][1]) > rank then
+        head = changes[index]
+        rank = tonumber(head[1])
+      end
+    end
+  end
+  if head then
+    for _, value in ipairs({'rank', head[1], 'state', head[2], 'at', head[3]}) do
+      added[#added + 1] = value
+    end
+  end
+  if #added > 0 then
+    redis.call('HSET', key, unpack(added))
+  end
+  if known[4] then
+    redis.call('HDEL', key, 'accepted')
+  end
+
+  if head then
+    if state ~= head[2] then
+      change_state(id, queue, state, head[2], head[3])
+    end
+    if TERMINAL[head[2]] then
+      redis.call('PEXPIRE', key, keep)
+    elseif known[4] or TERMINAL[state] then
+      redis.call('PERSIST', key)
+    end
+    state, time = head[2], head[3]
+  end
+  if state == 'completed' and digest then
+    remember_completed(id, digest, hash, time, key_keep)
   end
 end
 
 for _ = 1, tonumber(take()) do
-  local id, queue, keep = take(), take(), take()
-  local key = prefix .. 'job:' .. id
-  local known = redis.call('HMGET', key, 'rank', 'state')
-  local rank, state = tonumber(known[1] or '-1'), known[2]
-
-  redis.call('HSETNX', key, take(), take())
-  local envelope_field, envelope = take(), take()
-  if envelope_field ~= '' then
-    redis.call('HSETNX', key, envelope_field, envelope)
-  end
-  local digest, hash, key_keep = take(), take(), take()
-  if digest ~= '' then
-    redis.call('HSET', key, 'digest', digest, 'hash', hash, 'key_keep', key_keep)
-  end
-
-  local best, best_rank, best_state, best_terminal, best_time = rank, nil, state, nil, nil
-  for _ = 1, tonumber(take()) do
-    local field, its_rank, its_state, terminal, time, transition = take(), take(), take(), take(), take(), take()
-    if redis.call('HSETNX', key, field, transition) == 1 and tonumber(its_rank) > best then
-      best, best_rank, best_state, best_terminal, best_time = tonumber(its_rank), its_rank, its_state, terminal, time
+  apply()
+end
+for queue, states in pairs(deltas) do
+  for state, change in pairs(states) do
+    if change ~= 0 then
+      redis.call('HINCRBY', prefix .. 'count:' .. queue, state, change)
     end
-  end
-  if best > rank then
-    redis.call('HSET', key, 'rank', best_rank, 'state', best_state, 'at', best_time)
-    change_state(id, queue, state, best_state, best_time)
-    if best_terminal == '1' then
-      redis.call('PEXPIRE', key, keep)
-    else
-      redis.call('PERSIST', key)
-    end
-  end
-  if best_state == 'completed' then
-    remember_completed(key, id)
   end
 end
-
+for sample in pairs(grown) do
+  redis.call('ZREMRANGEBYRANK', sample, 0, -samples - 1)
+end
 if #moves > 0 then
   redis.call('HSET', KEYS[1], unpack(moves))
 end

@@ -4,7 +4,7 @@ Its offsets live beside the jobs and move in the same script. A Redis that lost 
 either, which the projector sees within a second: it reads the topics again from their beginning.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -14,15 +14,12 @@ from confluent_kafka import Message
 from connectors.consuming import source
 from connectors.consuming_metrics import ConsumingMetrics
 from connectors.positions import Move, Place
-from connectors.redis import keys
-from connectors.redis.stored import envelope_field, pack, subject_field, transition_field
+from connectors.redis import batch, keys
+from connectors.redis.batch import Record
 from connectors.target import PositionMovedError, TargetAwayError
-from connectors.views import accepted, envelope_of, rank, subject_of
-from schemas.catalogue import JOB_TYPES
 from schemas.errors import DecodeError
-from schemas.records import Job, Lifecycle, Transition
-from schemas.states import TERMINAL
-from schemas.tiers import DAY_MS, Tier
+from schemas.records import Job, Lifecycle
+from schemas.tiers import Tier
 from streams.codec import Codec
 from streams.log import get
 from streams.topics import Topology
@@ -32,9 +29,6 @@ log = get(__name__)
 GROUP = "sink-redis"
 # One batch is one script, during which Redis answers nobody: some milliseconds.
 BATCH_RECORDS = 500
-_DEFAULT_KEY_DAYS = 7
-Record = Job | Lifecycle
-Argument = str | int | bytes
 
 
 def record_types(topology: Topology) -> dict[str, type[Record]]:
@@ -78,12 +72,10 @@ class RedisProjector:
     def write(self, messages: Sequence[Message], moves: Sequence[Move]) -> int:
         """Apply the records and move the offsets in one script."""
         records = [record for message in messages if (record := self._decoded(message)) is not None]
-        arguments: list[Argument] = [self._prefix, keys.SAMPLES, len(moves)]
+        arguments: list[batch.Argument] = [self._prefix, keys.SAMPLES, len(moves)]
         for move in moves:
             arguments += (_field(move.topic, move.partition), move.expected, move.next)
-        arguments.append(len(records))
-        for record in records:
-            arguments += record_arguments(record)
+        arguments += batch.arguments(records)
         try:
             applied = self._script(keys=[self._offsets], args=arguments)
         except redis.RedisError as error:
@@ -110,41 +102,6 @@ class RedisProjector:
             log.warning("record skipped", topic=topic, partition=partition, offset=offset, reason=str(error))
             return None
         return record
-
-
-def record_arguments(record: Record) -> Iterator[Argument]:
-    """What the script needs of a record, in its order."""
-    yield from (record.job_id, record.queue, keys.keep_ms(record.tier))
-    yield from (subject_field(record.series), pack(subject_of(record)))
-    if isinstance(record, Job):
-        yield from (envelope_field(record.series), pack(envelope_of(record)))
-        yield from _key_arguments(record)
-        transitions = [accepted(record)]
-    else:
-        yield from ("", "", "", "", 0)
-        transitions = record.transitions
-    yield len(transitions)
-    for transition in transitions:
-        yield from _transition_arguments(record.series, transition)
-
-
-def _key_arguments(job: Job) -> tuple[Argument, ...]:
-    if job.idempotency is None:
-        return ("", "", 0)
-    job_type = JOB_TYPES.get(job.type)
-    days = job_type.idempotency_days if job_type else _DEFAULT_KEY_DAYS
-    return (job.idempotency.hex(), job.data_hash, days * DAY_MS)
-
-
-def _transition_arguments(series: int, transition: Transition) -> tuple[Argument, ...]:
-    return (
-        transition_field(series, transition.number),
-        rank(series, transition.number, transition.to_state),
-        transition.to_state,
-        int(transition.to_state in TERMINAL),
-        transition.at,
-        pack(transition),
-    )
 
 
 def _field(topic: str, partition: int) -> str:

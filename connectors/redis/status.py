@@ -57,9 +57,11 @@ class StatusStore:
 
     async def completed_by_key(self, digest: bytes) -> CompletedKey | None:
         """The job that completed under this key and is still remembered."""
-        found = await _answer(self._client.hmget(keys.completed(self._prefix, digest), ["job", "hash"]))
-        job_id, data_hash = cast(list[bytes | None], found)
-        return None if job_id is None else CompletedKey(job_id.decode(), data_hash or b"")
+        found = cast(bytes | None, await _answer(self._client.get(keys.completed(self._prefix, digest))))
+        if found is None:
+            return None
+        _, data_hash, job_id = found.split(b" ", 2)
+        return CompletedKey(job_id.decode(), bytes.fromhex(data_hash.decode()))
 
     async def counts(self, queue: str) -> dict[str, int]:
         """How many jobs of a queue are in each state; ended ones since the topics' beginning."""

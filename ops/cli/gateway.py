@@ -1,12 +1,13 @@
 """`tierflow gateway`: the HTTP role, put together from the settings."""
 
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import click
 import uvicorn
 from litestar import Litestar
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from agents.handlers import registry as handlers
 from agents.handlers.registry import Handler
@@ -18,7 +19,7 @@ from connectors.kafka.producer import Producer
 from connectors.kafka.registry import codec
 from connectors.postgres.queries import JobQueries
 from connectors.redis.status import StatusStore
-from ops import probe, role
+from ops import probe
 from streams import log
 from streams.settings import ProviderSettings, Settings, load
 from streams.topics import Topology
@@ -34,13 +35,15 @@ def command() -> None:
     settings = load()
     log.configure(settings.process)
     host = host_of(settings.auth, settings.gateway.host)
-    metrics = role.registry()
+    metrics = process_registry()
     app = make_app(settings, handlers.load(), metrics)
     if settings.auth.mode == "open":
         LOG.warning("no authentication: everyone on this machine is admin of the tenant `demo`", host=host)
     if settings.process.metrics_port:
         checks: Checks = app.state["checks"]
         probe.serve(settings.process.metrics_port, metrics, lambda: checks.started)
+    # uvicorn raises the signal that stopped it once more when it is done: being stopped is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     LOG.info("gateway listens", host=host, port=settings.gateway.port)
     uvicorn.run(
         app,
@@ -55,6 +58,14 @@ def command() -> None:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
+
+
+def process_registry() -> CollectorRegistry:
+    """A registry with this process's figures; made here because `ops.role` would load the whole engine."""
+    made = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=made)
+    return made
 
 
 def make_app(settings: Settings, known: Mapping[str, Handler], metrics: CollectorRegistry) -> Litestar:

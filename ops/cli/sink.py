@@ -6,14 +6,15 @@ import threading
 import click
 from prometheus_client import CollectorRegistry
 
-from connectors.consuming import Consuming, consumer_config
+from connectors.consumer_settings import consumer_config
+from connectors.consuming import Consuming
 from connectors.consuming_metrics import ConsumingMetrics
+from connectors.kafka.registry import codec as make_codec
 from connectors.postgres import sink as postgres
 from connectors.postgres.letters import IngressLetters
 from connectors.redis import projector as redis
 from connectors.redis.keys import prefix_of
 from ops.probe import serve
-from streams.codec import Codec
 from streams.log import configure, get
 from streams.settings import Settings, load
 from streams.topics import Topology
@@ -41,7 +42,11 @@ def command() -> None:
 
 def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Consuming]:
     """The two consumers of this role, each a group of its own, so that neither waits for the other."""
-    topology, codec, metrics = Topology.of(settings.kafka), Codec(), ConsumingMetrics(registry)
+    topology, codec, metrics = (
+        Topology.of(settings.kafka),
+        make_codec(settings.kafka),
+        ConsumingMetrics(registry),
+    )
     letterbox = IngressLetters(settings.kafka, topology.ingress_dead_letters, codec)
     records = postgres.record_types(topology)
     url = settings.postgres.url.get_secret_value()

@@ -16,7 +16,7 @@ from ops.stack.local_stack import Wish
 from ops.stack.progress import Progress
 from ops.stack.run import run
 from ops.stack.state import StackState
-from ops.stack.status import described, is_healthy, report
+from ops.stack.status import described, is_healthy, report, stopped
 
 NOT_HEALTHY, NOT_RUNNING = 1, 2
 
@@ -45,10 +45,18 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 @data_option
 @json_option
 @click.option("--detach", is_flag=True, help="Return when all is ready and leave it running.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The gateway's port (default 3020; 0: any).")
+@click.option(
+    "--port",
+    envvar="TIERFLOW_PORT",
+    type=click.IntRange(0, 65535),
+    help="The gateway's port (default 3020; 0: any).",
+)
 @click.option("--brokers", type=click.Choice(["1", "3"]), help="Kafka nodes (default 1).")
 @click.option(
-    "--partitions", type=click.IntRange(1, 1000), help="Partitions of each keyed topic (default 4)."
+    "--partitions",
+    envvar="TIERFLOW_PARTITIONS",
+    type=click.IntRange(1, 1000),
+    help="Partitions of each keyed topic (default 4).",
 )
 @click.option("--quiet", is_flag=True, hidden=True, help="Print no addresses at the end.")
 @click.option("--infrastructure", is_flag=True, help="Only Kafka, PostgreSQL and Valkey.")
@@ -91,7 +99,7 @@ def status(folder: DataFolder, as_json: bool) -> None:
     """Show each part with its pid, address and health. Exit status 0: healthy, 1: not, 2: not running."""
     found = report(folder)
     if as_json:
-        click.echo(json.dumps(found or {"phase": "stopped", "data": str(folder.root), "parts": []}, indent=2))
+        click.echo(json.dumps(found or stopped(folder), indent=2))
     elif found is None:
         click.echo(f"nothing runs on {folder.root}; `tierflow up` starts it", err=True)
     else:

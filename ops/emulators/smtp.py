@@ -20,6 +20,8 @@ from typing import Any
 
 from aiohttp import web
 
+from ops.emulators import watch
+
 with warnings.catch_warnings():
     # The library asks for a name that its own dependency has deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -123,7 +125,10 @@ async def serve(arguments: argparse.Namespace) -> None:
     server = await loop.create_server(
         lambda: protocol(mailbox, arguments.user, arguments.password), "127.0.0.1", arguments.port
     )
+    watching = asyncio.create_task(watch.ended(arguments.with_pid))
+    watching.add_done_callback(lambda _: stopped.set())
     await stopped.wait()
+    watching.cancel()
     server.close()
     await runner.cleanup()
 
@@ -133,6 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="An SMTP server that keeps what it gets.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--control-port", type=int, required=True)
+    parser.add_argument("--with-pid", type=int, help="end with this process")
     parser.add_argument("--user")
     parser.add_argument("--password")
     with contextlib.suppress(KeyboardInterrupt):

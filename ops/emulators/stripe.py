@@ -13,6 +13,7 @@ Only PaymentIntents are known; any other path is 404.
 """
 
 import argparse
+import asyncio
 import contextlib
 import itertools
 import secrets
@@ -28,6 +29,7 @@ from urllib.parse import parse_qsl
 import aiohttp
 from aiohttp import web
 
+from ops.emulators import watch
 from ops.emulators.stripe_account import Account, Answer, Object, error
 from ops.emulators.stripe_mock import binary
 from ops.stack.leash import leashed
@@ -180,13 +182,29 @@ def _wait_for(path: Path, mock: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
+async def serve(mock: Path, port: int, with_pid: int | None) -> None:
+    """Serve until SIGTERM or SIGINT, or until that process has ended."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    runner = web.AppRunner(Front(mock).app(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    watching = asyncio.create_task(watch.ended(with_pid))
+    watching.add_done_callback(lambda _: stopped.set())
+    await stopped.wait()
+    watching.cancel()
+    await runner.cleanup()
+
+
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Read the command line and serve."""
     parser = argparse.ArgumentParser(description="A stateful Stripe on loopback.")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--with-pid", type=int, help="end with this process")
     arguments = parser.parse_args()
     with running_mock() as mock:
-        web.run_app(Front(mock).app(), host="127.0.0.1", port=arguments.port, print=None, access_log=None)
+        asyncio.run(serve(mock, arguments.port, arguments.with_pid))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The data folder: everything that one local stack writes, and the lock that keeps it to one stack."""
 
+import errno
 import fcntl
 import os
 import time
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import TextIO
 
 from ops.stack.errors import AlreadyRunningError, StackError
+
+# In the folder's .gitignore: keeps it out of git and tells our folders from others.
+MARK = "# The data of a local Tierflow stack.\n*\n"
 
 
 @dataclass(frozen=True)
@@ -57,19 +61,34 @@ class DataFolder:
         return tuple(self.root / name for name in ours)
 
     def create(self) -> None:
-        """Make the folder, readable by its owner only: it holds a password. StackError if it may not."""
+        """Make the folder, readable by its owner only: it holds a password.
+
+        StackError when that cannot be done, or when the folder holds things that are not ours.
+        """
         try:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            if not (self.root / ".gitignore").exists():
-                self.root.chmod(0o700)
-                (self.root / ".gitignore").write_text("*\n")
+            self.root.mkdir(parents=True, exist_ok=True)
+            if not self._is_ours():
+                self._take()
+            self.logs.mkdir(exist_ok=True)
             if not os.access(self.root, os.W_OK | os.X_OK):
-                raise PermissionError(13, "not writable", str(self.root))
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise StackError(
                 f"the data folder {self.root} cannot be written: {error.strerror}",
                 "name another one with --data DIR or TIERFLOW_DATA",
             ) from error
+
+    def _is_ours(self) -> bool:
+        mark = self.root / ".gitignore"
+        return mark.is_file() and mark.read_text(errors="replace") == MARK
+
+    def _take(self) -> None:
+        if any(self.root.iterdir()):
+            raise StackError(
+                f"{self.root} holds other things", "name a new folder with --data DIR or TIERFLOW_DATA"
+            )
+        self.root.chmod(0o700)
+        (self.root / ".gitignore").write_text(MARK)
 
 
 def data_folder(given: str | None, environment: Mapping[str, str], here: Path) -> DataFolder:

@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import shlex
 import shutil
 import signal
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +86,11 @@ class Cluster:
         return 3 if len(self.nodes) >= 3 else 1
 
 
+def java_command(java: Path, jars: Path, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the command up to the class to run. KAFKA_OPTS adds options, as in Kafka's own scripts."""
+    return (str(java), *JVM, *shlex.split(environment.get("KAFKA_OPTS", "")), "-cp", f"{jars}/*")
+
+
 def new_cluster_id() -> str:
     """Return a random id as Kafka writes it: 22 characters, never starting with a dash."""
     while True:
@@ -116,19 +123,18 @@ def properties(cluster: Cluster, node: Node, data: Path) -> str:
 
 
 async def node_part(
-    cluster: Cluster, node: Node, java: Path, jars: Path, folder: DataFolder, guard: Guard
+    cluster: Cluster, node: Node, java: tuple[str, ...], folder: DataFolder, guard: Guard
 ) -> Part:
     """Write the node's configuration, format its data the first time, and return it as a part."""
     data = folder.root / "kafka" / str(node.number)
     data.parent.mkdir(exist_ok=True)
-    run = (str(java), *JVM, "-cp", f"{jars}/*")
     if not data.is_dir():
-        await _format(cluster, node, run, data, folder.log(node.name), guard)
+        await _format(cluster, node, java, data, folder.log(node.name), guard)
     configuration = data.with_suffix(".properties")
     await asyncio.to_thread(configuration.write_text, properties(cluster, node, data))
     return Part(
         name=node.name,
-        argv=(*run, "kafka.Kafka", str(configuration)),
+        argv=(*java, "kafka.Kafka", str(configuration)),
         health=f"kafka://{node.address}?node={node.number}",
         address=node.address,
         # A clean stop writes what a start after SIGKILL would have to check and recover.
@@ -138,7 +144,7 @@ async def node_part(
 
 
 async def _format(
-    cluster: Cluster, node: Node, run: tuple[str, ...], data: Path, log: Path, guard: Guard
+    cluster: Cluster, node: Node, java: tuple[str, ...], data: Path, log: Path, guard: Guard
 ) -> None:
     # Formatted beside its place and then moved there: an interrupted one is no data.
     fresh = data.with_suffix(".new")
@@ -146,6 +152,6 @@ async def _format(
     configuration = fresh.with_suffix(".new.properties")
     configuration.write_text(properties(cluster, node, fresh))
     command = ("kafka.tools.StorageTool", "format", "-t", cluster.cluster_id, "-c", str(configuration))
-    await run_once(f"format {node.name}", (*run, *command), log, guard)
+    await run_once(f"format {node.name}", (*java, *command), log, guard)
     configuration.unlink()
     fresh.rename(data)

@@ -1,6 +1,7 @@
 """Runs a stack in this process until it is told to stop: what `tierflow up` does in the foreground."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from ops.stack.progress import Say
 from ops.stack.state import StackState, read
 
 LEFTOVER_LIMIT_S = 20.0
+KILL_LIMIT_S = 5.0
 
 
 def run(wish: Wish, environment: Mapping[str, str], say: Say, ready: Callable[[StackState], None]) -> bool:
@@ -80,11 +82,21 @@ def _end_leftovers(wish: Wish, say: Say) -> None:
     if not before or not left:
         return
     say(f"waiting for {', '.join(part.name for part in left)} of a stack that was killed")
-    deadline = time.monotonic() + LEFTOVER_LIMIT_S
-    while (left := before.leftovers()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for part in left:
-        if part.pid is not None:
+    if _all_end(before, LEFTOVER_LIMIT_S):
+        return
+    for part in before.leftovers():
+        assert part.pid is not None
+        with contextlib.suppress(ProcessLookupError):
             os.kill(part.pid, signal.SIGKILL)
-    if left := before.leftovers():
-        raise StackError(f"still running from before: {', '.join(f'{p.name} (pid {p.pid})' for p in left)}")
+    if not _all_end(before, KILL_LIMIT_S):
+        names = ", ".join(f"{part.name} (pid {part.pid})" for part in before.leftovers())
+        raise StackError(f"still running from before: {names}")
+
+
+def _all_end(before: StackState, limit_s: float) -> bool:
+    deadline = time.monotonic() + limit_s
+    while before.leftovers():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +10,7 @@ from ops.stack.errors import StackError
 from ops.stack.folder import DataFolder
 from ops.stack.health import ask
 from ops.stack.java import fetch_jars, find_java
-from ops.stack.kafka import Cluster, Node, node_part
+from ops.stack.kafka import Cluster, Node, java_command, node_part
 from ops.stack.leash import Guard
 from ops.stack.part import External
 from ops.stack.ports import Ports
@@ -81,7 +80,8 @@ class Services:
         java = await asyncio.to_thread(find_java, self.environment)
         log = self.folder.log("maven")
         jars = await fetch_jars(java, self.environment, log, self.guard, self.say)
-        nodes = (self._node(self.at.cluster, node, java, jars) for node in self.at.cluster.nodes)
+        command = java_command(java, jars, self.environment)
+        nodes = (self._node(self.at.cluster, node, command) for node in self.at.cluster.nodes)
         await together(*nodes)
 
     async def postgres(self) -> None:
@@ -100,8 +100,8 @@ class Services:
             return
         await self.supervisor.bring_up(valkey_part(self.shape.ports["valkey"], self.folder))
 
-    async def _node(self, cluster: Cluster, node: Node, java: Path, jars: Path) -> None:
-        part = await node_part(cluster, node, java, jars, self.folder, self.guard)
+    async def _node(self, cluster: Cluster, node: Node, java: tuple[str, ...]) -> None:
+        part = await node_part(cluster, node, java, self.folder, self.guard)
         await self.supervisor.bring_up(part)
 
     async def _use(self, name: str, health: str, address: str, variable: str) -> None:

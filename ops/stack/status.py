@@ -32,6 +32,12 @@ def described(now: StackState) -> dict[str, Any]:
     }
 
 
+def stopped(folder: DataFolder) -> dict[str, Any]:
+    """Return the same members for a stack that does not run."""
+    addresses = dict.fromkeys(("gateway_url", "kafka_bootstrap", "database_url", "redis_url"))
+    return {"phase": "stopped", **addresses, "data": str(folder.root), "supervisor": None, "parts": []}
+
+
 def is_healthy(found: dict[str, Any]) -> bool:
     """Say whether the stack is up and every part answers."""
     return found["phase"] == "ready" and all(part["health"] == HEALTHY for part in found["parts"])

@@ -1,17 +1,16 @@
 """Queue `background`: analytics, cleaning up, reports, scheduled tasks, webhook deliveries."""
 
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from schemas.payloads.contract import Contract, Day, Name
+from schemas.payloads.contract import Contract, Day, Moment, Name
 
 
 class AnalyticsTrack(Contract):
     """Something a user did, for the figures."""
 
     event_type: Name
-    timestamp: datetime
+    timestamp: Moment
     venue_id: UUID | None = None
     user_id: UUID | None = None
     event_id: UUID | None = None
@@ -23,7 +22,7 @@ class CleanupOldData(Contract):
     """Delete what the retention rules say."""
 
     data_type: Literal["sessions", "temp_files", "old_logs"]
-    older_than: datetime
+    older_than: Moment
 
 
 class GenerateReport(Contract):
@@ -40,7 +39,7 @@ class ScheduledTask(Contract):
     """The run of a schedule."""
 
     schedule_id: Name
-    run_at: datetime
+    run_at: Moment
 
 
 class WebhookDeliver(Contract):

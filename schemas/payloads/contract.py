@@ -1,8 +1,17 @@
 """The base of every data contract: validates a JSON text and names each field that is wrong."""
 
-from typing import Annotated, Self
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from schemas.errors import ContractError, Problem
@@ -12,8 +21,28 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 CellId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,3}[1-9][0-9]{0,6}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Minor = Annotated[int, Field(ge=1, le=1_000_000, description="Money in minor units (cents)")]
+
+
+def _day(given: str) -> str:
+    date.fromisoformat(given)
+    return given
+
+
+def _moment(given: Any) -> Any:
+    """A text in ISO 8601 in UTC; pydantic would also take digits, as seconds or milliseconds."""
+    if not isinstance(given, str):
+        return given
+    try:
+        at = datetime.fromisoformat(given)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("use ISO 8601, for instance 2026-01-31T12:00:00Z") from None
+
+
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day)]
+# One spelling of a moment, so that equal jobs get equal keys; without a zone it is UTC.
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class Contract(BaseModel):

@@ -11,11 +11,15 @@ from typing import Any
 from schemas.catalogue import JobType, find_event, find_type
 from schemas.errors import ContractError, Problem
 from schemas.keys import digest, fill
-from schemas.records import Event, Job, JobOptions, JobRequest
+from schemas.records import Backoff, Event, Job, JobOptions, JobRequest
 
 MAX_ATTEMPTS = 10
 MAX_TIMEOUT_MS = 3_600_000
 MAX_DELAY_MS = 366 * 24 * 3600 * 1000
+# What a job may hold in all: its table entry and its dead letter must fit into a record beside its errors.
+MAX_JOB_BYTES = 850_000
+MAX_ID_CHARS = 1_000
+MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
 BACKOFFS = ("fixed", "linear", "exponential")
 
 
@@ -36,7 +40,7 @@ def job_of_request(request: JobRequest, source: Source) -> Job:
         raise ContractError.of(
             "type", f"{job_type.kind!r} is made by Tierflow itself and cannot be submitted"
         )
-    problems = option_problems(request.options)
+    problems = option_problems(request.options) + record_problems(request, request.accepted_at)
     if problems:
         raise ContractError(problems)
     data = normalised(job_type, request.data)
@@ -54,6 +58,9 @@ def job_of_request(request: JobRequest, source: Source) -> Job:
 def job_of_event(event: Event, source: Source) -> Job:
     """The job that an editor's event is, in order within its document."""
     job_type = find_event(event.type)
+    problems = record_problems(event, event.timestamp)
+    if problems:
+        raise ContractError(problems)
     data = normalised(job_type, event.data)
     return _job(
         job_type, source, event.event_id, event.data, data, event.timestamp, JobOptions(),
@@ -78,6 +85,7 @@ def option_problems(options: JobOptions) -> list[Problem]:
         "attempts": (options.attempts, 1, MAX_ATTEMPTS),
         "timeout": (options.timeout_ms, 1, MAX_TIMEOUT_MS),
         "delay": (options.delay_ms, 0, MAX_DELAY_MS),
+        "runAt": (options.run_at, 0, MAX_TIME_MS),
     }
     if options.backoff:
         bounds["backoff.delay"] = (options.backoff.delay_ms, 0, MAX_DELAY_MS)
@@ -87,13 +95,33 @@ def option_problems(options: JobOptions) -> list[Problem]:
         for name, (value, low, high) in bounds.items()
         if value is not None and not low <= value <= high
     ]
+    if len(options.idempotency_key or "") > MAX_ID_CHARS:
+        problems.append(Problem("options.idempotencyKey", f"takes at most {MAX_ID_CHARS} characters"))
     if options.backoff and options.backoff.type not in (None, *BACKOFFS):
         problems.append(Problem("options.backoff.type", f"use one of {', '.join(BACKOFFS)}"))
     return problems
 
 
+def record_problems(record: JobRequest | Event, at: int) -> list[Problem]:
+    """What is wrong with a record itself, which any producer may have written."""
+    texts = {name: getattr(record, name) for name in record.__struct_fields__ if name != "data"}
+    named = ("job_id",) if isinstance(record, JobRequest) else ("event_id", "document_id")
+    problems = [
+        Problem(name, f"takes 1 to {MAX_ID_CHARS} characters")
+        for name, text in texts.items()
+        if isinstance(text, str) and (len(text) > MAX_ID_CHARS or (not text and name in named))
+    ]
+    if not 0 <= at <= MAX_TIME_MS:
+        problems.append(Problem("accepted_at", f"{at} is no time in ms since the epoch"))
+    if len(record.data) * 4 > MAX_JOB_BYTES and len(record.data.encode()) > MAX_JOB_BYTES:
+        problems.append(Problem("data", f"more than {MAX_JOB_BYTES} bytes"))
+    return problems
+
+
 def _document_of(request: JobRequest, data: Mapping[str, Any]) -> str | None:
     inside = data.get("documentId")
+    if not isinstance(inside, str | None):
+        raise ContractError.of("data.documentId", "must be a text")
     if inside is not None and request.document_id is not None and inside != request.document_id:
         raise ContractError.of("documentId", "differs from data.documentId; give one of them")
     return inside if inside is not None else request.document_id
@@ -106,6 +134,15 @@ def _ordering_key(job_type: JobType, request: JobRequest, data: Mapping[str, Any
     if job_type.order:
         return fill(job_type.order, data, request.accepted_at)
     return request.ordering_key or request.job_id
+
+
+def _longest_pause(job_type: JobType, own: Backoff | None) -> int:
+    """The type's cap never shortens a pause that the producer asked for."""
+    if own is None:
+        return job_type.retry.max_delay_ms
+    if own.max_delay_ms is not None:
+        return own.max_delay_ms
+    return max(job_type.retry.max_delay_ms, own.delay_ms or 0)
 
 
 def _job(
@@ -122,7 +159,7 @@ def _job(
         attempts=options.attempts or retry.attempts,
         backoff=(own and own.type) or retry.kind,
         backoff_delay_ms=own.delay_ms if own and own.delay_ms is not None else retry.delay_ms,
-        backoff_max_ms=own.max_delay_ms if own and own.max_delay_ms is not None else retry.max_delay_ms,
+        backoff_max_ms=_longest_pause(job_type, own),
         backoff_jitter=own.jitter if own and own.jitter is not None else retry.jitter,
         timeout_ms=options.timeout_ms or round(job_type.timeout_s * 1000),
         source_topic=source.topic, source_partition=source.partition, source_offset=source.offset,

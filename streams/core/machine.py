@@ -200,13 +200,15 @@ class Machine:
     def _end(self, attempt: Attempt, result: Outcome, time: Time) -> None:
         """Write the outcome, give the slot back, and let the next of the key take its turn."""
         home = attempt.home
-        if not attempt.over and not home.gone:
-            result = self._record(attempt, result, time)
-            if not home.gone:
-                self._hands.ended(attempt, result)
-            if not home.closing:
-                self._follow(home, attempt.entry, result, time)
-        self._leave(attempt)
+        try:
+            if not attempt.over and not home.gone:
+                result = self._record(attempt, result, time)
+                if not home.gone:
+                    self._hands.ended(attempt, result)
+                if not home.closing:
+                    self._follow(home, attempt.entry, result, time)
+        finally:
+            self._leave(attempt)
 
     def _record(self, attempt: Attempt, result: Outcome, time: Time) -> Outcome:
         """What was written: the outcome, or a dead letter when no record can hold it.

@@ -1,5 +1,6 @@
 """The application: a Faust app whose agents, tables and sends are exactly once."""
 
+import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn
@@ -8,7 +9,7 @@ import faust
 from faust.tables.manager import TableManager
 from prometheus_client import CollectorRegistry
 
-from streams.transport import rocks
+from streams.transport import rocks, topic_check
 from streams.transport.assignment import OnClose, OnOpen
 from streams.transport.config import EngineConfig
 from streams.transport.consumer import Transport
@@ -157,9 +158,24 @@ class EngineApp(faust.App):
         self._engine().release((topic, partition))
 
     async def on_first_start(self) -> None:
-        """Make the state directory."""
+        """Make the state directory and check the topics."""
         self.engine.state_dir.mkdir(parents=True, exist_ok=True)
         await super().on_first_start()
+        await self.check_topics()
+
+    async def check_topics(self) -> dict[str, int]:
+        """Partition counts of all topics. Raises TopicMismatch for one of ours that is missing or misshapen.
+
+        Waits up to `topic_check_s` for a broker that answers.
+        """
+        expected = {
+            name: "read by an agent" for agent in self.agents.values() for name in agent.get_topic_names()
+        }
+        for table in self.engine_tables.values():
+            expected[table.changelog] = f"changelog of table {table.name}"
+        counts = await asyncio.to_thread(topic_check.wait_for_counts, self.engine)
+        topic_check.verify(expected, self.conf.topic_partitions, counts)
+        return counts
 
     async def on_stop(self) -> None:
         """Drain and leave the group while the agents still run."""

@@ -110,6 +110,10 @@ class Assignment:
         numbers = {p.partition for p in dropped}
         self._open_soon({n for n in numbers if n not in self.owned and self._is_complete(n)})
 
+    def open_missing(self) -> None:
+        """Open numbers that we have but that were closed when the membership seemed lost."""
+        self._open_soon({n for _, n in self.parts if n not in self.owned and self._is_complete(n)})
+
     def hold(self, part: Part) -> None:
         """Fetch no more of the partition, if it is ours."""
         if part in self.parts:

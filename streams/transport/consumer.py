@@ -37,16 +37,13 @@ class Consumer(base.Consumer):
         app.flow_control.resume()
 
     async def subscribe(self, topics: Iterable[str]) -> None:
-        """Check the topics and join the group."""
+        """Join the group."""
         sources = sorted(topics)
         if not sources:
             return
-        expected = dict.fromkeys(sources, "read by an agent")
-        for table in self.app.engine_tables.values():
-            expected[table.changelog] = f"changelog of table {table.name}"
         self.engine.assignment.on_open = self.app.open_callbacks
         self.engine.assignment.on_close = self.app.close_callbacks
-        await self.engine.subscribe(sources, expected, self.app.conf.topic_partitions)
+        await self.engine.subscribe(sources, await self.app.check_topics())
 
     async def drain(self) -> None:
         """Before Faust cancels the agents: let them end, commit, leave the group."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient
 
-from streams.transport import topic_check
+from streams.transport import identity, topic_check
 from streams.transport.assignment import Assignment
 from streams.transport.committer import Committer
 from streams.transport.config import EngineConfig
@@ -85,14 +85,12 @@ class Engine:
         self._watchdog.begin()
         await self._transact_thread.call(self._transactor.connect)
 
-    async def subscribe(self, topics: Sequence[str], expected: Mapping[str, str], partitions: int) -> None:
-        """Check the topics and join the group. Raises TopicMismatch."""
+    async def subscribe(self, topics: Sequence[str], counts: Mapping[str, int]) -> None:
+        """Join the group; `counts` are the partition counts of all topics."""
         if self._polling is not None:
             if set(topics) != set(self.assignment.topics):
                 raise RuntimeError("the engine reads the topics it was started with; restart to change them")
             return
-        counts = await asyncio.to_thread(topic_check.wait_for_counts, self._config, self.admin)
-        topic_check.verify(expected, partitions, counts)
         self.limits.learn(counts)
         self.assignment.topics = sorted(topics)
         self._polling = self.assignment.polling = ConsumeThread(
@@ -103,7 +101,7 @@ class Engine:
             lambda: self._delivery.delivered,
             self.assignment.held,
         )
-        for work in (self._delivery.run(), self._committer.run(), self._measure()):
+        for work in (self._delivery.run(), self._committer.run(), self._look_after()):
             self._in_background(work)
         self._polling.begin()
 
@@ -187,8 +185,8 @@ class Engine:
     async def _reconnect(self) -> None:
         await self._transact_thread.call(self._transactor.connect)
 
-    async def _measure(self) -> None:
-        """What is not counted where it happens."""
+    async def _look_after(self) -> None:
+        """What is not counted, and not found, where it happens."""
         window = self._config.window
         while True:
             trackers = [t for o in self.assignment.open.values() for t in o.trackers.values()]
@@ -196,6 +194,9 @@ class Engine:
             if self._polling is not None:
                 self._metrics.paused_partitions.set(self._polling.full)
             await asyncio.sleep(1.0)
+            if identity.parse(self._group_metadata()).is_member and not self._stopping:
+                await self._committer.idle()
+                self.assignment.open_missing()
 
     def _in_background(self, work: Awaitable[None]) -> None:
         task = asyncio.create_task(self._guarded(work))

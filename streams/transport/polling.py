@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence, Set
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -19,10 +19,12 @@ from streams.transport import identity
 from streams.transport.config import EngineConfig
 from streams.transport.errors import Exit
 from streams.transport.owned import OwnedPartition
+from streams.transport.reading import Reading
 from streams.transport.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Part = tuple[str, int]
 Fetched = list[tuple[OwnedPartition, Tracker, list[Message]]]
 
@@ -77,12 +79,13 @@ class ConsumeThread:
         self._eager = config.protocol == "classic" and len(self._topics) > 1
         self._consumer = Consumer(config.consumer(group, one_topic=len(self._topics) == 1))
         self._commands: deque[Callable[[], None]] = deque()
-        self._reading: dict[Part, tuple[OwnedPartition, Tracker]] = {}
+        self._reading: dict[Part, Reading] = {}
         self._paused: set[Part] = set()
-        self._full: set[Part] = set()
         self._fetched = 0
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="consume", daemon=True)
+        self.full = 0
+        """How many partitions are paused because their window is full."""
         self.metadata = b""
         """Group metadata as this thread saw it last, so never ahead of the callbacks."""
 
@@ -107,11 +110,6 @@ class ConsumeThread:
         self._thread.join(wait_s)
         return not self._thread.is_alive()
 
-    @property
-    def full(self) -> int:
-        """How many partitions are paused because their window is full."""
-        return len(self._full)
-
     # -- the thread
 
     def _run(self) -> None:
@@ -132,7 +130,7 @@ class ConsumeThread:
 
     def _poll(self) -> None:
         consumer = self._consumer
-        first = consumer.poll(_POLL_S if not self._full else _POLL_S / 5)
+        first = consumer.poll(_POLL_S if not self.full else _POLL_S / 5)
         self.metadata = consumer.consumer_group_metadata()
         if first is None:
             return
@@ -149,9 +147,11 @@ class ConsumeThread:
 
     def _hand_over(self, by_part: dict[Part, list[Message]]) -> None:
         """Records carry the tracker they were read for: one that was replaced meanwhile gets none of them."""
-        fetched: Fetched = [
-            (*self._reading[part], records) for part, records in by_part.items() if part in self._reading
-        ]
+        fetched: Fetched = []
+        for part, records in by_part.items():
+            reading = self._reading.get(part)
+            if reading is not None and (kept := self._within_window(reading, records)):
+                fetched.append((reading.owned, reading.tracker, kept))
         if not fetched:
             return
         self._fetched += sum(len(records) for _, _, records in fetched)
@@ -166,22 +166,32 @@ class ConsumeThread:
         ):
             time.sleep(0.002)
 
+    def _within_window(self, reading: Reading, records: list[Message]) -> list[Message]:
+        """The records that fit; the others are sought again when the window has moved."""
+        limit = reading.fit(records, self._config.window)
+        kept = records if limit == len(records) else records[:limit]
+        if kept:
+            reading.position = (kept[-1].offset() or 0) + 1
+        if limit < len(records):
+            reading.blocked_at = reading.tracker.base
+            topic, partition = reading.tracker.topic, reading.tracker.partition
+            self._try(self._consumer.seek, TopicPartition(topic, partition, records[limit].offset() or 0))
+        return kept
+
     def _regulate(self) -> None:
         """Pause partitions whose window is full or that are held; the others run on."""
-        limit = self._config.window - 2 * self._config.chunk_records
-        for part, (_, tracker) in self._reading.items():
-            used = tracker.used
-            if used >= max(limit, self._config.window // 2):
-                self._full.add(part)
-            elif used < self._config.window // 2:
-                self._full.discard(part)
-            wanted = part in self._full or part in self._held
+        full = 0
+        for part, reading in self._reading.items():
+            reading.regulate(self._config.window, self._config.chunk_records)
+            full += reading.is_full
+            wanted = reading.is_full or part in self._held
             if wanted and part not in self._paused:
                 self._paused.add(part)
                 self._try(self._consumer.pause, [TopicPartition(*part)])
             elif not wanted and part in self._paused:
                 self._paused.discard(part)
                 self._try(self._consumer.resume, [TopicPartition(*part)])
+        self.full = full
 
     def _seek(self, owned: OwnedPartition, tracker: Tracker, since: float) -> None:
         if owned.is_closed or self._stop:
@@ -202,7 +212,8 @@ class ConsumeThread:
             again.start()
             return
         self._paused.discard((tracker.topic, tracker.partition))
-        self._reading[tracker.topic, tracker.partition] = owned, tracker
+        self._reading[tracker.topic, tracker.partition] = Reading(owned, tracker)
+        log.info("reading %s-%d from %d", tracker.topic, tracker.partition, tracker.base)
 
     def _pause_and_forget(self, part: Part) -> None:
         self._forget({part})
@@ -212,11 +223,10 @@ class ConsumeThread:
         for part in parts:
             self._reading.pop(part, None)
             self._paused.discard(part)
-            self._full.discard(part)
 
-    def _try(self, function: Callable[[list[TopicPartition]], None], parts: list[TopicPartition]) -> None:
+    def _try(self, function: Callable[[T], None], target: T) -> None:
         try:
-            function(parts)
+            function(target)
         except KafkaException as error:
             log.warning("%s: %s", function.__name__, error)
 

@@ -16,8 +16,9 @@ def partition_counts(admin: AdminClient, timeout_s: float = 5.0) -> dict[str, in
     return {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
 
 
-def wait_for_counts(config: EngineConfig, admin: AdminClient) -> dict[str, int]:
+def wait_for_counts(config: EngineConfig) -> dict[str, int]:
     """Like `partition_counts`, but waits up to `topic_check_s` for a broker. Blocks."""
+    admin = AdminClient(dict(config.client()))
     deadline = time.monotonic() + config.topic_check_s
     while True:
         try:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -45,27 +45,38 @@ class Load:
         """The key of a source's n-th record; keys of different sources differ."""
         return b"k%d-%d" % (source, number % self.keys)
 
-    def fill(self) -> None:
-        """Create the topics and write the records."""
+    def create(self) -> None:
+        """Create the topics."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         new = [self._topic(name, {}) for name in self.source_topics + self.output_topics]
         new.append(self._topic(self.changelog, {"cleanup.policy": "compact"}))
         for created in admin.create_topics(new).values():
             created.result()
+
+    def fill(self, span_s: float) -> None:
+        """Write half of the records at once and the rest evenly over the span: idle and busy times alike."""
         producer = Producer(
             {"bootstrap.servers": self.bootstrap, "linger.ms": 5, "enable.idempotence": True,
              "partitioner": "murmur2_random"}
         )  # fmt: skip
-        for source, topic in enumerate(self.source_topics):
-            for number in range(self.records):
+        begun, half = time.monotonic(), self.records // 2
+        for number in range(self.records):
+            for source, topic in enumerate(self.source_topics):
                 key = self.key(source, number)
-                producer.produce(topic, b"%s:%d" % (key, number // self.keys), key)
-                if number % 2000 == 0:
-                    producer.poll(0)
-        assert producer.flush(60) == 0
+                value = b"%s:%d" % (key, number // self.keys)
+                producer.produce(topic, value, key, on_delivery=_check_delivery)
+            if number % 100 == 0:
+                producer.poll(0)
+                due = begun + span_s * (number - half) / half
+                time.sleep(max(0.0, due - time.monotonic()))
+        assert producer.flush(120) == 0, "the records could not be written"
 
     def _topic(self, name: str, config: dict[str, str]) -> NewTopic:
         return NewTopic(name, self.partitions, self.replication, config=config)
+
+
+def _check_delivery(error: KafkaError | None, record: Message) -> None:
+    assert error is None, f"a record of the load was not written: {error}"
 
 
 class Progress:

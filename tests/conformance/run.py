@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tests.conformance.processes import Workers
 from tests.conformance.proof import Proof, prove
 
 ENGINE, PLAIN_FAUST = "tests.conformance.worker", "tests.conformance.plain_faust"
-PAUSE_S = {"inline": 0.0012, "async": 0.04, "plain": 0.0}
+PAUSE_S = {"inline": 0.0004, "async": 0.04, "plain": 0.0}
 SIGNS = (
     "transaction aborted",
     "dropping all state",
@@ -168,13 +169,16 @@ def run(
     load = Load(
         bootstrap, name, case.sources, case.partitions, case.records // case.sources, replication=replication
     )
-    load.fill()
+    load.create()
     begun = time.monotonic()
     running = Run(case, load, folder, kill_broker)
-    try:
-        finished = running.go()
-    finally:
-        hung = running.workers.finish()
+    with ThreadPoolExecutor(1) as filler:
+        filled = filler.submit(load.fill, case.span_s)
+        try:
+            finished = running.go()
+        finally:
+            hung = running.workers.finish()
+        filled.result()
     return Report(
         case=case,
         proof=prove(load),

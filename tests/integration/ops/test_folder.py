@@ -61,3 +61,18 @@ def test_a_state_whose_supervisor_is_another_process_of_that_number_does_not_run
     assert read(tmp_path / "state.json") == state
     assert not state.runs()
     assert lives(os.getpid(), created)
+
+
+def test_a_folder_of_somebody_elses_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    mode = tmp_path.stat().st_mode
+    with pytest.raises(StackError, match="holds other things"):
+        DataFolder(tmp_path).create()
+    assert tmp_path.stat().st_mode == mode
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_of_ours_is_taken_again(tmp_path: Path) -> None:
+    DataFolder(tmp_path / "data").create()
+    DataFolder(tmp_path / "data").create()
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0

@@ -3,7 +3,6 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.redis.projector import record_arguments
 from connectors.redis.stored import (
     envelope_field,
     pack,
@@ -51,10 +50,3 @@ def test_what_the_router_made_of_a_request_counts_more() -> None:
 
 def test_a_hash_that_does_not_say_what_it_is_gives_no_view() -> None:
     assert view({b"rank": b"1"}) is None
-
-
-def test_the_script_gets_the_completed_key_of_jobs_that_have_one() -> None:
-    arguments = list(record_arguments(job()))
-    assert job().idempotency is not None
-    assert job().idempotency.hex() in arguments  # type: ignore[union-attr]
-    assert 90 * 24 * 3_600_000 in arguments

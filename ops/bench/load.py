@@ -1,0 +1,116 @@
+"""The jobs of the benchmark: no-op jobs of about 150 bytes of data, over many conversations, and their end."""
+
+import time
+import uuid
+from dataclasses import dataclass, field
+
+import msgspec
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from connectors.kafka.producer import client_config
+from ops.bench import offsets
+from schemas.records import JobRequest, Lifecycle
+from schemas.states import TERMINAL
+from streams.codec import Codec
+from streams.settings import KafkaSettings
+
+QUEUE, KIND = "chat_messages", "chat-message"
+CONVERSATIONS = 1_000
+DATA_BYTES = 150
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Encoded job requests, ready to be produced."""
+
+    ids: frozenset[str]
+    records: list[tuple[bytes, bytes]]
+
+
+def requests(count: int, codec: Codec) -> Requests:
+    """`count` jobs that a direct producer would write; encoded before any clock runs."""
+    now, made = time.time_ns() // 1_000_000, []
+    ids = [str(uuid.uuid4()) for _ in range(count)]
+    for number, job_id in enumerate(ids):
+        conversation = f"conversation-{number % CONVERSATIONS:04d}"
+        data = {"userId": f"user-{number % 97:03d}", "conversationId": conversation, "message": ""}
+        data["message"] = "x" * (DATA_BYTES - len(msgspec.json.encode(data)))
+        request = JobRequest(job_id, QUEUE, KIND, msgspec.json.encode(data).decode(), now)
+        made.append((conversation.encode(), codec.encode(request)))
+    return Requests(frozenset(ids), made)
+
+
+def produce(kafka: KafkaSettings, topic: str, records: list[tuple[bytes, bytes]]) -> float:
+    """Write the records as fast as the broker takes them; the moment the last was acknowledged. Blocks."""
+    producer = Producer({**client_config(kafka), "linger.ms": 5, "delivery.timeout.ms": 60_000})
+    for number, (key, value) in enumerate(records):
+        producer.produce(topic, value, key)
+        if number % 1_000 == 0:
+            producer.poll(0)
+            while len(producer) > 50_000:
+                producer.poll(0.05)
+    left = producer.flush(60)
+    if left:
+        raise RuntimeError(f"{left} job requests were not acknowledged")
+    return time.monotonic()
+
+
+@dataclass
+class Drain:
+    """Reads a lifecycle topic from its present end on until every job has ended."""
+
+    consumer: Consumer
+    values: list[bytes] = field(default_factory=list)
+    pace: list[tuple[float, int]] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, bootstrap: str, group: str, topic: str, partitions: int) -> "Drain":
+        """Stand at the end of the topic."""
+        consumer = offsets.reader(bootstrap, group)
+        places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        for place in places:
+            place.offset = offsets.end(consumer, place)
+        consumer.assign(places)
+        return cls(consumer)
+
+    def until_ended(self, ids: frozenset[str], codec: Codec, limit_s: float) -> float:
+        """The moment the last of the jobs was seen to have ended; RuntimeError past the limit. Blocks.
+
+        Records are kept undecoded until there are enough of them: the reader shares the cores with what it
+        measures.
+        """
+        deadline = time.monotonic() + limit_s
+        ended: set[str] = set()
+        decoded = 0
+        while not ids <= ended:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{len(ids - ended)} of {len(ids)} jobs had not ended after {limit_s:.0f} s")
+            self._read()
+            if len(self.values) >= len(ids):
+                ended |= {job for value in self.values[decoded:] if (job := _ended(codec, value))}
+                decoded = len(self.values)
+        return self.pace[-1][0]
+
+    def _read(self) -> None:
+        messages = [m for m in self.consumer.consume(5_000, 0.05) if m.error() is None]
+        if messages:
+            self.values += [message.value() or b"" for message in messages]
+            self.pace.append((time.monotonic(), len(self.values)))
+
+    def close(self) -> None:
+        """Let go of the consumer."""
+        self.consumer.close()
+
+
+def _ended(codec: Codec, value: bytes) -> str | None:
+    record = codec.decode(Lifecycle, value)
+    return record.job_id if record.transitions[-1].to_state in TERMINAL else None
+
+
+def steady_rate(pace: list[tuple[float, int]]) -> float:
+    """Jobs per second between the first tenth and the last tenth of a drain."""
+    total = pace[-1][1]
+    inside = [(at, seen) for at, seen in pace if 0.1 * total <= seen <= 0.9 * total]
+    if len(inside) < 2 or inside[-1][0] <= inside[0][0]:
+        return 0.0
+    return (inside[-1][1] - inside[0][1]) / (inside[-1][0] - inside[0][0])

@@ -1,0 +1,63 @@
+"""A role as in production but for its handlers: `python -m ops.bench.role_process router|worker`.
+
+The handlers of the worker are replaced through composition: one that does nothing, or one that says when it
+started. TIERFLOW_BENCH_PROFILE names a file for the samples of the loop's thread.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from agents.context import Context
+from agents.handlers.registry import Handler, Result
+from ops import compose, role
+from ops.bench.sampling import Sampler
+from schemas.catalogue import JOB_TYPES
+from schemas.tiers import Tier
+from streams.settings import load
+
+PROFILE = "TIERFLOW_BENCH_PROFILE"
+TIER = Tier.IMPORTANT
+STARTED = "startedNs"
+
+
+async def started(context: Context, data: Any) -> Result:
+    """Do nothing but say when the handler started, by the clock that all processes of a machine share."""
+    return {STARTED: time.time_ns()}
+
+
+async def nothing(context: Context, data: Any) -> Result:
+    """Do nothing."""
+    return None
+
+
+HANDLERS = {"nothing": nothing, "started": started}
+
+
+def main(name: str, handler: str = "nothing") -> None:
+    """Run the role until SIGTERM."""
+    settings, metrics = load(), role.registry()
+    handlers = {kind: Handler(kind, HANDLERS[handler]) for kind in JOB_TYPES}
+    path = os.environ.get(PROFILE)
+    sampler = Sampler() if path else None
+    if sampler:
+        sampler.start()
+
+    def make() -> role.Made:
+        if name == "router":
+            return compose.router(settings, metrics)
+        return compose.worker(TIER, handlers, settings, metrics)
+
+    try:
+        role.run(make, settings.process, metrics)
+    finally:
+        if sampler and path:
+            sampler.stop()
+            Path(path).write_text(json.dumps(sampler.figures()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,68 @@
+"""`tierflow bench stage|jobs|latency|all`: how fast it is on this machine, beside peers where there are any."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ops.bench import machine
+from ops.stack.errors import StackError
+from ops.stack.progress import Progress
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for on the command line."""
+
+    records: int | None
+    profile: bool
+    say: Progress
+
+
+Run = Callable[[Wanted], Awaitable[Report]]
+
+
+async def _stage(wanted: Wanted) -> Report:
+    from ops.bench.stage import report
+
+    return await report.run(wanted.records or 300_000, wanted.say)
+
+
+async def _jobs(wanted: Wanted) -> Report:
+    from ops.bench import jobs
+
+    return await jobs.run(wanted.records or 20_000, wanted.profile, wanted.say)
+
+
+RUNS: dict[str, Run] = {"stage": _stage, "jobs": _jobs}
+
+
+@click.command("bench")
+@click.argument("what", type=click.Choice([*RUNS, "all"]), default="all")
+@click.option("--records", type=click.IntRange(10), help="Records, jobs or requests instead of the usual number.")
+@click.option("--profile/--no-profile", default=True, help="Sample where router and worker spend their time.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+def command(what: str, records: int | None, profile: bool, as_json: bool) -> None:
+    """Measure throughput and latency: of one stream stage, of jobs end to end, of an idle stack.
+
+    Starts its own servers in a temporary folder; with KAFKA_BOOTSTRAP_SERVERS set that Kafka is used.
+    """
+    wanted = Wanted(records, profile, Progress())
+    chosen = RUNS if what == "all" else {what: RUNS[what]}
+    found: Report = {"machine": machine.describe()}
+    try:
+        for name, run in chosen.items():
+            found[name] = asyncio.run(run(wanted))
+            if not as_json:
+                click.echo("\n".join(found[name]["lines"]) + "\n")
+    except (StackError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo(", ".join(f"{name} {value}" for name, value in found["machine"].items()), err=True)

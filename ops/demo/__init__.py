@@ -1,0 +1,1 @@
+"""`tierflow demo`: data that others made goes through the whole system; all that comes out is checked."""

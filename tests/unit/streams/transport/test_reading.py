@@ -1,0 +1,78 @@
+"""What is handed over never spans more than the window, and a partition always gets on."""
+
+from unittest.mock import Mock
+
+from confluent_kafka import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.transport.delivery import claim
+from streams.transport.owned import OwnedPartition
+from streams.transport.reading import Reading
+from streams.transport.tracker import Tracker
+
+WINDOW, CHUNK = 20, 5
+
+
+def records(offsets: list[int]) -> list[Message]:
+    found: list[Message] = []
+    for offset in offsets:
+        message = Mock(spec=Message)
+        message.offset.return_value = offset
+        found.append(message)
+    return found
+
+
+def test_a_window_with_room_takes_everything(owned: OwnedPartition) -> None:
+    reading = Reading(owned, Tracker("t", 0, 0))
+    assert reading.fit(records([0, 1, 2]), WINDOW) == 3
+
+
+def test_records_beyond_the_window_wait(owned: OwnedPartition) -> None:
+    reading = Reading(owned, Tracker("t", 0, 0))
+    reading.position = 18
+    assert reading.fit(records([18, 19, 20, 21]), WINDOW) == 2
+
+
+def test_a_hole_larger_than_the_window_is_passed_when_nothing_is_open(owned: OwnedPartition) -> None:
+    reading = Reading(owned, Tracker("t", 0, 0))
+    assert reading.fit(records([1_000, 1_001, 1_050]), WINDOW) == 2
+
+
+def test_a_blocked_partition_stays_paused_until_its_base_moves(owned: OwnedPartition) -> None:
+    tracker = Tracker("t", 0, 0)
+    reading = Reading(owned, tracker)
+    reading.position, tracker.next, reading.blocked_at = 1, 1, 0
+    reading.regulate(WINDOW, CHUNK)
+    assert reading.is_full
+    tracker.complete(0, 1)
+    reading.regulate(WINDOW, CHUNK)
+    assert not reading.is_full
+
+
+@given(st.sets(st.integers(0, 300), min_size=1), st.randoms(use_true_random=False))
+def test_all_records_come_through_and_the_mask_never_exceeds_the_window(log: set[int], dice: object) -> None:
+    tracker = Tracker("t", 0, 0)
+    reading = Reading(Mock(spec=OwnedPartition), tracker)
+    todo, open_offsets, seen = sorted(log), [], []
+    for _ in range(5_000):
+        reading.regulate(WINDOW, CHUNK)
+        if todo and not reading.is_full:
+            fetched = records(todo[:CHUNK])
+            fits = reading.fit(fetched, WINDOW)
+            if fits < len(fetched):
+                reading.blocked_at = tracker.base
+            if fits:
+                reading.position = todo[fits - 1] + 1
+                taken = [record.offset() or 0 for record in claim(tracker, fetched[:fits])]
+                open_offsets += taken
+                seen += taken
+                todo = todo[fits:]
+        assert tracker.mask.bit_length() <= WINDOW
+        if open_offsets:
+            done = open_offsets.pop(dice.randrange(len(open_offsets)))  # type: ignore[attr-defined]
+            tracker.complete(done, done + 1)
+        elif not todo:
+            break
+    assert seen == sorted(log)
+    assert tracker.base == max(log) + 1
