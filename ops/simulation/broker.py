@@ -26,10 +26,11 @@ class Record:
     partition: int
     state: str = State.WAITING
     number: int = 0
-    due: int = 0
+    attempt: int = 1
     ended: int = 0
     starts: int = 0
-    letters: int = 0
+    interrupted: int = 0
+    ran_here: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -116,7 +117,13 @@ class Broker:
                 )
             if not is_allowed(State(move.from_state), State(move.to_state)):
                 raise Violation("legal moves", f"{record.name}: {move.from_state} -> {move.to_state}")
-            record.number, record.state, record.due = move.number, move.to_state, move.due or 0
+            if move.attempt != record.attempt:
+                raise Violation("attempts count on", f"{record.name}: {move.attempt} after {record.attempt}")
+            if move.to_state == State.FAILED and move.error is not None and move.error.error_class == "refuse":
+                raise Violation("what is refused is not tried again", record.name)
+            if move.from_state == State.FAILED:
+                record.attempt += 1
+            record.number, record.state = move.number, move.to_state
             if move.to_state in TERMINAL:
                 record.ended = self._commits
                 self._end(step, move)
@@ -130,8 +137,11 @@ class Broker:
         if (move.to_state == State.COMPLETED) != (step.carried is not None):
             raise Violation("only a completed job's writes go out", f"{record.name} is {move.to_state}")
         if step.letter is not None:
-            record.letters += 1
             self._died_rightly(record, move)
+        if move.to_state == State.DUPLICATE:
+            first = next(r for r in self.records if r.job.job_id == move.duplicate_of)
+            if first.state != State.COMPLETED or first.job.data_hash != record.job.data_hash:
+                raise Violation("a duplicate has its answer", f"{record.name} of {first.name}, {first.state}")
 
     def _died_rightly(self, record: Record, move: Transition) -> None:
         error = move.error

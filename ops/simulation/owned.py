@@ -70,6 +70,9 @@ class Owned:
         owned = cls(source, dict(source.rows), dict(source.known), trackers)
         for place, row in source.rows.items():
             record = source.by_position[place]
+            if row.state == "active" and record.ran_here:
+                record.interrupted += 1
+            record.ran_here = False
             if row.holder:
                 owned.begun[place[:16]] = record
                 if row.state == "delayed":

@@ -89,6 +89,7 @@ class Process:
         record = owned.source.by_position[attempt.entry.position]
         check_start(self, owned, record, attempt)
         record.starts += 1
+        record.ran_here = True
         owned.running[attempt.entry.key] = record
         owned.begun[attempt.entry.key] = record
         self.executions.append(Execution(attempt, record, owned))

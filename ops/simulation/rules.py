@@ -40,8 +40,8 @@ def check_start(process: "Process", owned: Owned, record: Record, attempt: Attem
         raise Violation("nothing starts on a partition that goes", record.name)
     if KINDS[job.type].check_in:
         _is_checked_in(process, owned, record, attempt)
-        if record.starts >= job.attempts + INTERRUPTIONS:
-            raise Violation("interruptions are counted", f"{record.name} was started {record.starts} times")
+    if record.interrupted >= INTERRUPTIONS:
+        raise Violation("interruptions are counted", f"{record.name} was interrupted {record.interrupted} times")
     if len(process.executions) + len(process.checking) >= SLOTS:
         raise Violation("every running job has a slot", f"{len(process.executions)} run already")
 

@@ -11,6 +11,7 @@ from schemas.priorities import Lane
 
 Action = tuple[object, ...]
 ROUNDS = 400
+DRAWS = 200
 
 # How often each action is drawn. `crash` and the like are rare, so that something has begun when they come.
 USUAL = {
@@ -46,7 +47,7 @@ def drawn(seed: int) -> tuple[Schedule, Violation | None]:
     try:
         for number in range(partitions):
             _take(world, schedule, ("assign", NAMES[number], number))
-        for kind in random.choices(names, cum_weights=weights, k=100):
+        for kind in random.choices(names, cum_weights=weights, k=DRAWS):
             action = _draw(kind, world, random)
             if action is not None:
                 _take(world, schedule, action)

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 
 from schemas.priorities import Lane
 from streams.core.entry import Entry
-from streams.core.scheduler import KEY_SHARE, Scheduler
+from streams.core.scheduler import Scheduler
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`slots`: attempts at a time in the process. A lane of a partition with `full` jobs in memory is not
-    fetched until it has only `room`; a key holds at most `key_share` jobs in memory behind its first."""
+    fetched until it has only `room`; a key holds at most `key_share` jobs in memory behind its first (None:
+    the scheduler's own figure)."""
 
     slots: int
     full: int = 2_500
     room: int = 1_250
-    key_share: int = KEY_SHARE
+    key_share: int | None = None
 
 
 class Home:
