@@ -28,7 +28,6 @@ class Record:
     number: int = 0
     attempt: int = 1
     ended: int = 0
-    starts: int = 0
     interrupted: int = 0
     ran_here: bool = False
 
@@ -119,7 +118,11 @@ class Broker:
                 raise Violation("legal moves", f"{record.name}: {move.from_state} -> {move.to_state}")
             if move.attempt != record.attempt:
                 raise Violation("attempts count on", f"{record.name}: {move.attempt} after {record.attempt}")
-            if move.to_state == State.FAILED and move.error is not None and move.error.error_class == "refuse":
+            if (
+                move.to_state == State.FAILED
+                and move.error is not None
+                and move.error.error_class == "refuse"
+            ):
                 raise Violation("what is refused is not tried again", record.name)
             if move.from_state == State.FAILED:
                 record.attempt += 1

@@ -10,6 +10,8 @@ from schemas.records import Job
 # Longer than any retry waits: what is due only then must hold nobody up.
 FAR_MS = 3_600_000
 BACKOFF_MS = 500
+# The data of a job whose result no record can hold.
+HUGE = '{"huge":true}'
 
 
 class Plan(NamedTuple):
@@ -23,6 +25,7 @@ class Plan(NamedTuple):
     attempts: int
     delay_ms: int
     other_data: bool
+    is_huge: bool
 
 
 class Kind(NamedTuple):
@@ -51,7 +54,9 @@ def plan(number: int, partitions: int, random: Random, keys: int) -> Plan:
     other = kind == "send-email" and draw() < 0.15
     # A key lives in one partition, as its hash would have it.
     partition = (len(kind) + ord(name)) % partitions
-    return Plan(number, partition, lane, kind, f"{kind}-{name}", 1 + int(draw() * 3), delay, other)
+    return Plan(
+        number, partition, lane, kind, f"{kind}-{name}", 1 + int(draw() * 3), delay, other, draw() < 0.03
+    )
 
 
 def job_of(plan: Plan, offset: int, now: int) -> Job:
@@ -59,7 +64,7 @@ def job_of(plan: Plan, offset: int, now: int) -> Job:
     kind = KINDS[plan.kind]
     return Job(
         job_id=f"job-{plan.number}", series=0, queue=kind.queue, type=plan.kind, tier=2, priority=5,
-        data="{}", data_hash=b"other" if plan.other_data else b"data", ordering_key=plan.key,
+        data=HUGE if plan.is_huge else "{}", data_hash=b"other" if plan.other_data else b"data", ordering_key=plan.key,
         accepted_at=now, attempts=plan.attempts, backoff="fixed", backoff_delay_ms=BACKOFF_MS,
         backoff_max_ms=BACKOFF_MS, backoff_jitter=False, timeout_ms=30_000, source_topic="job-requests",
         source_partition=0, source_offset=offset, not_before=now + plan.delay_ms if plan.delay_ms else None,

@@ -4,7 +4,7 @@ Each replaces one function of the core by a version with one mistake, for as lon
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from heapq import heappush
 from typing import Any
 
@@ -21,6 +21,7 @@ from streams.core.entry import Entry
 from streams.core.home import Home
 from streams.core.machine import Machine
 from streams.core.outcome import Duplicate
+from streams.core.ports import Unwritable
 from streams.core.scheduler import Key, Park, Scheduler
 from streams.transport.tracker import Tracker
 
@@ -286,6 +287,17 @@ def _slot_kept(right: Any) -> Any:
     return lambda self, attempt, time: attempt.home.lose()
 
 
+def _front_for_ever(right: Any) -> Any:
+    def record(self: Machine, attempt: Any, result: Any, time: Any) -> Any:
+        with suppress(Unwritable):
+            self._write(
+                attempt.home, attempt.entry, attempts.writes_of(attempt, result, time.wall, self._hands)
+            )
+        return result
+
+    return record
+
+
 MUTATIONS: dict[str, Mutation] = {
     "an effect before its check-in is committed": (Machine, "_check_in", _before_its_commit),
     "a check-in that is good for ever": (attempts, "is_valid", _always),
@@ -322,6 +334,7 @@ MUTATIONS: dict[str, Mutation] = {
     "parked jobs overtake their front at a take-over": (Scheduler, "_park_all", _front_not_parked),
     "a partition that goes starts more jobs": (Home, "close", _starts_while_closing),
     "a job that ended stays in the table": (outcome, "completed", _row_stays),
+    "what no record can hold is dropped": (Machine, "_record", _front_for_ever),
     "a job that an urgent one overtakes is gone": (Scheduler, "_step_back", _stepped_back_and_gone),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ops.simulation.broker import Done
+from ops.simulation.jobs import HUGE
 from ops.simulation.owned import Execution, Owned, Step, Transaction
 from ops.simulation.rules import check_start, check_write
 from ops.simulation.violation import Violation
@@ -19,7 +20,7 @@ from streams.core.entry import Entry
 from streams.core.home import Limits
 from streams.core.machine import Machine
 from streams.core.outcome import Outcome, Writes
-from streams.core.ports import Time
+from streams.core.ports import Time, Unwritable
 
 if TYPE_CHECKING:
     from ops.simulation.world import World
@@ -40,14 +41,11 @@ class Process:
         self.transaction: Transaction | None = None
         self.stopped_at: float | None = None
         self.cut_at: float | None = None
-        self.max_wall = 0
 
     @property
     def time(self) -> Time:
-        """The time of an event here; what was due once in this life is due for good."""
-        world = self.world
-        self.max_wall = max(self.max_wall, world.wall)
-        return Time(world.wall, world.steady)
+        """The time of an event here."""
+        return Time(self.world.wall, self.world.steady)
 
     @property
     def is_awake(self) -> bool:
@@ -87,8 +85,11 @@ class Process:
         if owned is None:
             raise Violation("only owners start jobs", f"{attempt.entry.job.job_id} on {self.name}")
         record = owned.source.by_position[attempt.entry.position]
+        if owned.closed:
+            # Cancelled before its first step.
+            self.executions.append(Execution(attempt, record, owned, called=True))
+            return
         check_start(self, owned, record, attempt)
-        record.starts += 1
         record.ran_here = True
         owned.running[attempt.entry.key] = record
         owned.begun[attempt.entry.key] = record
@@ -135,10 +136,12 @@ class Process:
     def _write(self, entry: Entry, writes: Writes, check_in: Attempt | None) -> Owned:
         step: Step | None = entry.step
         owned = self.owned.get(entry.partition) if step is None else step.owned
-        if owned is None:
+        if owned is None or (step is None and owned.closed):
             raise LookupError(f"partition {entry.partition} is not open here")
         if owned.closed:
             return owned
+        if entry.job.data == HUGE and writes.carried is not None:
+            raise Unwritable("more than a record holds")
         record = owned.source.by_position[entry.position]
         check_write(owned, record, writes)
         row = writes.parked
@@ -155,8 +158,14 @@ class Process:
             owned.open_steps[record.lane] -= 1
         owned.done.append(
             Done(
-                record, row, step is None, writes.transitions, writes.idempotency, writes.dead_letter,
-                writes.carried, check_in,
+                record,
+                row,
+                step is None,
+                writes.transitions,
+                writes.idempotency,
+                writes.dead_letter,
+                writes.carried,
+                check_in,
             )  # fmt: skip
         )
         self.world.note(lambda: _told(self.name, record.name, writes))

@@ -30,7 +30,8 @@ def check_start(process: "Process", owned: Owned, record: Record, attempt: Attem
     if holder is not None and holder is not record:
         raise Violation("a job that began holds its key", f"{record.name} starts before {holder.name} ended")
     _in_order(owned, record)
-    if (job.not_before or 0) > process.max_wall or owned.dues.get(record.name, 0) > process.max_wall:
+    # What was due once, by any clock, is due for good: also when the clock is set back.
+    if owned.dues.get(record.name, job.not_before or 0) > process.world.latest:
         raise Violation("not before it is due", record.name)
     if entry.attempt > job.attempts:
         raise Violation("no attempt too many", f"{record.name} starts attempt {entry.attempt}")
@@ -41,7 +42,9 @@ def check_start(process: "Process", owned: Owned, record: Record, attempt: Attem
     if KINDS[job.type].check_in:
         _is_checked_in(process, owned, record, attempt)
     if record.interrupted >= INTERRUPTIONS:
-        raise Violation("interruptions are counted", f"{record.name} was interrupted {record.interrupted} times")
+        raise Violation(
+            "interruptions are counted", f"{record.name} was interrupted {record.interrupted} times"
+        )
     if len(process.executions) + len(process.checking) >= SLOTS:
         raise Violation("every running job has a slot", f"{len(process.executions)} run already")
 
@@ -65,7 +68,9 @@ def _is_checked_in(process: "Process", owned: Owned, record: Record, attempt: At
     if owned.source.owner is not owned:
         raise Violation("only the owner has effects", f"{process.name} starts {record.name}")
     if row is None or row.state != State.ACTIVE or row.attempt != attempt.entry.attempt:
-        raise Violation("checked in before its effect", f"{record.name} starts, {row and row.state} is committed")
+        raise Violation(
+            "checked in before its effect", f"{record.name} starts, {row and row.state} is committed"
+        )
     if process.world.steady - owned.sent.get(record.job.job_id, 0.0) > VALID_S:
         raise Violation("a check-in is good for 2 s", f"{record.name} starts later")
 

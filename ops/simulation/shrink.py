@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from ops.simulation.jobs import Plan
 from ops.simulation.schedule import Action, Schedule, replayed
 
 
@@ -48,9 +49,17 @@ def told(schedule: Schedule) -> str:
     """The schedule as people read it: its jobs, its actions, what came of them."""
     notes: list[str] = []
     violation = replayed(schedule, notes)
-    jobs = [
-        f"  plan {p.number}: {p.kind} of key {p.key}, lane {p.lane.label}, partition {p.partition}, {p.attempts}"
-        f" attempts{f', not before {p.delay_ms} ms' if p.delay_ms else ''}{', other data' if p.other_data else ''}"
-        for p in schedule.plans
-    ]
-    return "\n".join([f"seed {schedule.seed}", *jobs, *(f"  {note}" for note in notes), f"VIOLATION {violation}"])
+    jobs = [_said(plan) for plan in schedule.plans]
+    return "\n".join(
+        [f"seed {schedule.seed}", *jobs, *(f"  {note}" for note in notes), f"VIOLATION {violation}"]
+    )
+
+
+def _said(plan: Plan) -> str:
+    more = [f"not before {plan.delay_ms} ms"] if plan.delay_ms else []
+    more += ["other data"] if plan.other_data else []
+    more += ["a result too large"] if plan.is_huge else []
+    return (
+        f"  plan {plan.number}: {plan.kind} of key {plan.key}, lane {plan.lane.label}, partition {plan.partition},"
+        f" {plan.attempts} attempts{''.join(', ' + word for word in more)}"
+    )

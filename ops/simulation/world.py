@@ -24,7 +24,8 @@ class World:
 
     def __init__(self, plans: list[Plan], partitions: int, notes: list[str] | None = None) -> None:
         self.plans, self.notes = plans, notes
-        self.wall, self.steady = 1_700_000_000_000, 1_000.0
+        self.wall = self.latest = 1_700_000_000_000
+        self.steady = 1_000.0
         self.broker, self.provider = Broker(partitions), Provider()
         self.processes: dict[str, Process | None] = {name: Process(name, self) for name in NAMES}
         self.sent: set[int] = set()
@@ -36,8 +37,7 @@ class World:
 
     def do(self, action: tuple[object, ...]) -> bool:
         """One action and a millisecond."""
-        self.wall += 1
-        self.steady += 0.001
+        self.do_pass(1)
         done: bool = getattr(self, "do_" + str(action[0]))(*action[1:])
         return done
 
@@ -56,11 +56,13 @@ class World:
         """Time goes by, for those who are stopped, too."""
         self.wall += ms
         self.steady += ms / 1000
+        self.latest = max(self.latest, self.wall)
         return True
 
     def do_jump(self, ms: int) -> bool:
         """Somebody sets the clocks."""
         self.wall += ms
+        self.latest = max(self.latest, self.wall)
         return True
 
     def do_tick(self, name: str) -> bool:
@@ -87,8 +89,7 @@ class World:
 
     def do_deliver(self, name: str, number: int, lane: Lane, most: int) -> bool:
         """A chunk of a lane reaches the worker."""
-        process = self._awake(name)
-        owned = None if process is None else process.owned.get(number)
+        process, owned = self._open(name, number)
         if process is None or owned is None or owned.stopping or lane in owned.held:
             return False
         tracker, log = owned.trackers[lane], owned.source.lanes[lane]
@@ -109,7 +110,7 @@ class World:
         process = self._awake(name)
         if process is None or process.transaction is not None:
             return False
-        parts = [(o, o.take(), o.positions()) for o in process.owned.values() if o.done]
+        parts = [(o, o.take(), o.positions()) for o in process.owned.values() if o.done and not o.closed]
         if not parts:
             return False
         process.transaction = Transaction(parts)
@@ -131,7 +132,7 @@ class World:
             self._fatal(process)
             return True
         process.transaction = None
-        for owned, done, _ in transaction.parts:
+        for _, done, _ in transaction.parts:
             for step in done:
                 if step.check_in is not None and process.checking.pop(step.check_in, None) is not None:
                     self.note(lambda n=step.record.name: f"{name}: the check-in of {n} is committed")  # type: ignore[misc]
@@ -140,8 +141,7 @@ class World:
 
     def do_revoke(self, name: str, number: int) -> bool:
         """The group wants a partition back: what runs may end."""
-        process = self._awake(name)
-        owned = None if process is None else process.owned.get(number)
+        process, owned = self._open(name, number)
         if process is None or owned is None or owned.stopping:
             return False
         owned.stopping = True
@@ -150,8 +150,7 @@ class World:
 
     def do_handover(self, name: str, number: int) -> bool:
         """The drain is over: a last commit, and the partition is free."""
-        process = self._awake(name)
-        owned = None if process is None else process.owned.get(number)
+        process, owned = self._open(name, number)
         if process is None or owned is None or not owned.stopping:
             return False
         if process.transaction is not None or process.cut_at is not None or owned.source.owner is not owned:
@@ -250,7 +249,7 @@ class World:
         return True
 
     def do_evict(self, name: str, applied: bool) -> bool:
-        """The group has heard nothing of a process for too long: its partitions are free, it does not know."""
+        """The group heard nothing of a process for too long: its partitions are free, it does not know."""
         process = self.processes[name]
         if process is None or not process.owned:
             return False
@@ -260,6 +259,15 @@ class World:
         late = max(0.0, min(silent) + SESSION_S - self.steady)
         self.do_pass(round(late * 1000))
         self._evict(process, applied)
+        return True
+
+    def do_drop(self, name: str, number: int, applied: bool) -> bool:
+        """The engine closes a partition that is lost; the worker is told only some steps later."""
+        process, owned = self._open(name, number)
+        if process is None or owned is None or owned.source.owner is not owned:
+            return False
+        self._end_transaction(process, applied)
+        owned.closed, owned.source.owner = True, None
         return True
 
     def do_notice(self, name: str) -> bool:
@@ -277,6 +285,11 @@ class World:
     def _awake(self, name: str) -> Process | None:
         process = self.processes[name]
         return process if process is not None and process.stopped_at is None else None
+
+    def _open(self, name: str, number: int) -> tuple[Process | None, Owned | None]:
+        process = self._awake(name)
+        owned = None if process is None else process.owned.get(number)
+        return process, None if owned is None or owned.closed else owned
 
     def _execution(self, name: str, job: str) -> Execution | None:
         process = self._awake(name)
@@ -299,13 +312,16 @@ class World:
                 self.broker.commit(owned.number, done, positions)
 
     def _evict(self, process: Process, applied: bool) -> None:
+        self._end_transaction(process, applied)
+        for owned in process.owned.values():
+            if owned.source.owner is owned:
+                owned.source.owner = None
+
+    def _end_transaction(self, process: Process, applied: bool) -> None:
         transaction = process.transaction
         if transaction is not None and transaction.outcome == "open":
             is_ours = all(o.source.owner is o for o, _, _ in transaction.parts if not o.closed)
             self._decide(transaction, applied and is_ours)
-        for owned in process.owned.values():
-            if owned.source.owner is owned:
-                owned.source.owner = None
 
     def _fatal(self, process: Process) -> None:
         """Only the broker knows: everything is dropped, and what is still ours is opened anew."""

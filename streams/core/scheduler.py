@@ -46,9 +46,7 @@ class Park:
 class Scheduler:
     """The keys of one partition. `view(prefix)` gives the parked jobs of a key in their order."""
 
-    def __init__(
-        self, partition: int, ready: Ready, view: ParkedView, key_share: int | None = None
-    ) -> None:
+    def __init__(self, partition: int, ready: Ready, view: ParkedView, key_share: int | None = None) -> None:
         self.partition = partition
         self._key_share = KEY_SHARE if key_share is None else key_share
         self._ready = ready
