@@ -45,13 +45,17 @@ class Infrastructure:
 
 @asynccontextmanager
 async def infrastructure(say: Say) -> AsyncIterator[Infrastructure]:
-    """Start the servers, stop them at the end and remove what they wrote. StackError when they do not start."""
+    """Start the servers, stop them at the end and remove what they wrote. StackError when they do not start.
+
+    After an error the folder stays, because the logs are in it.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     root = Path(tempfile.mkdtemp(prefix="tierflow-bench-"))
     folder = DataFolder(root)
     folder.create()
     lock, guard = FolderLock(folder), Guard()
     stack = LocalStack(Wish(folder, partitions=PARTITIONS, infrastructure=True), kept, say)
+    fine = False
     try:
         await stack.start()
         state = stack.state()
@@ -68,8 +72,13 @@ async def infrastructure(say: Say) -> AsyncIterator[Infrastructure]:
         }
         pids = {part.name: part.pid for part in state.parts if part.pid is not None}
         yield Infrastructure(state.kafka_bootstrap, prefix, {**kept, **environment}, pids, root, guard)
+        fine = True
+    except Exception:
+        say(f"logs stay in {root / 'logs'}")
+        raise
     finally:
         await stack.stop()
         guard.close()
         lock.release()
-        shutil.rmtree(root, ignore_errors=True)
+        if fine:
+            shutil.rmtree(root, ignore_errors=True)

@@ -9,11 +9,10 @@ from typing import Any
 import psutil
 
 from connectors.redis.status import StatusStore
-from ops.bench import load
+from ops.bench import load, offsets
 from ops.bench.cpu import Meter, by_thread
 from ops.bench.infrastructure import PARTITIONS, Infrastructure, infrastructure
 from ops.bench.roles import Running, roles
-from ops.bench import offsets
 from ops.stack.prepare import create_topics, migrate
 from ops.stack.progress import Say
 from schemas.tiers import Tier
@@ -31,7 +30,7 @@ PROFILED = ("router", "worker-2")
 
 @dataclass(frozen=True)
 class Figures:
-    """One drain. Seconds count from the first job produced; `cpu_s` by process until the status was readable."""
+    """One drain. Seconds count from the first job produced; `cpu_s` until the last status was readable."""
 
     jobs: int
     produced_s: float
@@ -44,7 +43,7 @@ class Figures:
 
 
 async def run(jobs: int, profile: bool, say: Say) -> dict[str, Any]:
-    """Drain the jobs; then, when `profile`, half as many again with the loops of router and worker sampled."""
+    """Drain the jobs; then, when `profile`, half as many with the loops of router and worker sampled."""
     samples: dict[str, Any] = {}
     async with infrastructure(say) as on:
         settings = load_settings(on.environment)
@@ -79,9 +78,7 @@ async def _drain(
     made = load.requests(jobs, codec)
     before = (await status.counts(load.QUEUE)).get("completed", 0)
     lifecycle = topology.lifecycle(Tier.IMPORTANT)
-    drain = await asyncio.to_thread(
-        load.Drain.begin, on.bootstrap, on.name("bench"), lifecycle, PARTITIONS
-    )
+    drain = await asyncio.to_thread(load.Drain.begin, on.bootstrap, on.name("bench"), lifecycle, PARTITIONS)
     try:
         threads = {name: by_thread(running.pids[name]) for name in PROFILED}
         meter = Meter.start({**on.pids, **running.pids, "bench itself": os.getpid()})

@@ -39,12 +39,20 @@ async def _jobs(wanted: Wanted) -> Report:
     return await jobs.run(wanted.records or 20_000, wanted.profile, wanted.say)
 
 
-RUNS: dict[str, Run] = {"stage": _stage, "jobs": _jobs}
+async def _latency(wanted: Wanted) -> Report:
+    from ops.bench import latency
+
+    return await latency.run(wanted.records or 300, wanted.say)
+
+
+RUNS: dict[str, Run] = {"stage": _stage, "jobs": _jobs, "latency": _latency}
 
 
 @click.command("bench")
 @click.argument("what", type=click.Choice([*RUNS, "all"]), default="all")
-@click.option("--records", type=click.IntRange(10), help="Records, jobs or requests instead of the usual number.")
+@click.option(
+    "--records", type=click.IntRange(10), help="Records, jobs or requests instead of the usual number."
+)
 @click.option("--profile/--no-profile", default=True, help="Sample where router and worker spend their time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 def command(what: str, records: int | None, profile: bool, as_json: bool) -> None:

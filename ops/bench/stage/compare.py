@@ -63,9 +63,7 @@ class Result:
 
 def engines(peer_python: Path | None) -> list[Engine]:
     """All engines that can run here."""
-    ours = Engine(
-        OURS, "tierflow", (sys.executable, "-m", "ops.bench.stage.ours"), commits_outputs=True
-    )
+    ours = Engine(OURS, "tierflow", (sys.executable, "-m", "ops.bench.stage.ours"), commits_outputs=True)
     faust = Engine(FAUST, "faust", (sys.executable, "-m", "ops.bench.stage.plain_faust"), share=0.1)
     if peer_python is None:
         return [ours, faust]
@@ -119,9 +117,7 @@ async def _run(on: Infrastructure, engine: Engine, source: str, records: int) ->
     folder = on.folder / "stage" / engine.slug
     folder.mkdir(parents=True)
     arguments = (on.bootstrap, source, output, group, str(folder), *engine.extra)
-    part = Part(
-        engine.slug, (*engine.argv, *arguments), health="", address="", env={"PYTHONPATH": _root()}
-    )
+    part = Part(engine.slug, (*engine.argv, *arguments), health="", address="", env={"PYTHONPATH": _root()})
     # The others' outputs count as soon as they are written, committed or not: that is in their favour.
     isolation = "read_committed" if engine.commits_outputs else "read_uncommitted"
     asking = offsets.reader(on.bootstrap, group, isolation)

@@ -16,7 +16,7 @@ def make_app(bootstrap: str, source: str, output: str, group: str, folder: str) 
     """One agent with Faust's defaults: at least once in its own words, offsets committed every 2.8 s."""
     app = faust.App(
         group,
-        broker=f"kafka://{bootstrap.split(',')[0]}",
+        broker=f"kafka://{bootstrap.split(',', maxsplit=1)[0]}",
         topic_partitions=PARTITIONS,
         topic_allow_declare=False,
         topic_disable_leader=True,
