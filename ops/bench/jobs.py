@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from connectors.redis.status import StatusStore
-from ops.bench import load, offsets
+from ops.bench import load
 from ops.bench.cpu import Meter, by_thread
 from ops.bench.infrastructure import PARTITIONS, Infrastructure, infrastructure
 from ops.bench.roles import Running, roles
@@ -49,23 +49,20 @@ async def run(jobs: int, profile: bool, say: Say) -> dict[str, Any]:
         settings = load_settings(on.environment)
         await asyncio.to_thread(create_topics, on.environment)
         await asyncio.to_thread(migrate, on.environment)
-        try:
-            async with roles(on, ROLES, REPLACED, profile=False) as running:
-                figures = await _measure(on, settings, running, jobs)
-                say(f"jobs: {jobs} ended after {figures.ended_s:.1f} s")
-            if profile:
-                async with roles(on, ROLES, REPLACED, profile=True) as sampled:
-                    await _measure(on, settings, sampled, max(jobs // 2, 1))
-                samples = sampled.samples()
-        finally:
-            await asyncio.to_thread(offsets.delete_topics, on.bootstrap, on.prefix)
+        async with roles(on, ROLES, REPLACED, profile=False) as running:
+            figures = await _measure(on, settings, running, jobs)
+            say(f"jobs: {jobs} ended after {figures.ended_s:.1f} s")
+        if profile:
+            async with roles(on, ROLES, REPLACED, profile=True) as sampled:
+                await _measure(on, settings, sampled, max(jobs // 2, 1))
+            samples = sampled.samples()
     return {**as_dict(figures), "profile": samples, "lines": [*_table(figures), *_profile(samples)]}
 
 
 async def _measure(on: Infrastructure, settings: Settings, running: Running, jobs: int) -> Figures:
     status = StatusStore(settings.redis.url.get_secret_value(), settings.kafka.topic_prefix)
     try:
-        await _drain(on, settings, running, status, WARM_UP)
+        await _drain(on, settings, running, status, min(WARM_UP, jobs))
         return await _drain(on, settings, running, status, jobs)
     finally:
         await status.close()

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ops.bench import offsets
 from ops.bench.infrastructure import infrastructure
 from ops.bench.role_process import STARTED
 from ops.bench.roles import Running, roles
@@ -52,13 +51,10 @@ async def run(requests: int, say: Say) -> dict[str, Any]:
         settings = load_settings(on.environment)
         await asyncio.to_thread(create_topics, on.environment)
         await asyncio.to_thread(migrate, on.environment)
-        try:
-            async with roles(on, ROLES, REPLACED, profile=False) as running:
-                say(f"latency: {requests} requests, {PER_S:.0f} a second")
-                hops = await _measure(settings, running, requests)
-        finally:
-            await asyncio.to_thread(offsets.delete_topics, on.bootstrap, on.prefix)
-    figures = {name: percentiles(values) for name, values in hops.items()}
+        async with roles(on, ROLES, REPLACED, profile=False) as running:
+            say(f"latency: {requests} requests, {PER_S:.0f} a second")
+            measured = await _measure(settings, running, requests)
+    figures = {name: percentiles(values) for name, values in measured.items()}
     whole = figures["submit to handler start"]
     reached = whole["p50"] <= WANTED_P50_MS and whole["p99"] <= WANTED_P99_MS
     return {
@@ -80,9 +76,10 @@ async def _measure(settings: Settings, running: Running, requests: int) -> dict[
     tail = Tail(settings.kafka.bootstrap_servers, topics, settings.kafka.partitions)
     tail.start()
     try:
-        await asyncio.to_thread(_send, running.gateway_url, WARM_UP)
+        warm_up = min(WARM_UP, requests)
+        await asyncio.to_thread(_send, running.gateway_url, warm_up)
         sent = await asyncio.to_thread(_send, running.gateway_url, requests)
-        await _settled(tail, len(topics) * (WARM_UP + requests))
+        await _settled(tail, len(topics) * (warm_up + requests))
     finally:
         await asyncio.to_thread(tail.stop)
     return hops(sent, tail.seen, topics)
@@ -130,7 +127,7 @@ def _post(connection: http.client.HTTPConnection, number: int) -> Sent:
 
 
 def hops(sent: list[Sent], seen: list[tuple[str, int, bytes]], topics: list[str]) -> dict[str, list[float]]:
-    """Milliseconds of each request, by hop. `seen`: topic, moment, value; `topics` in the order of the way."""
+    """Milliseconds of each request, by hop. `seen`: topic, moment, value; `topics` in a job's order."""
     codec = Codec()
     requested = {codec.decode(JobRequest, v).job_id: at for topic, at, v in seen if topic == topics[0]}
     routed = {codec.decode(Job, v).job_id: at for topic, at, v in seen if topic == topics[1]}

@@ -1,4 +1,4 @@
-"""The jobs of the benchmark: no-op jobs of about 150 bytes of data, over many conversations, and their end."""
+"""The jobs of the benchmark: no-op jobs with 150 bytes of data, over many conversations, and their end."""
 
 import time
 import uuid

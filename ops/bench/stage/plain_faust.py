@@ -1,4 +1,7 @@
-"""The stage as a plain Faust agent on aiokafka: `python -m ops.bench.stage.plain_faust BOOTSTRAP SOURCE ...`."""
+"""The stage as a plain Faust agent on aiokafka.
+
+`python -m ops.bench.stage.plain_faust BOOTSTRAP SOURCE OUTPUT GROUP FOLDER`
+"""
 
 import asyncio
 import sys
