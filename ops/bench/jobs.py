@@ -44,19 +44,21 @@ class Figures:
 
 async def run(jobs: int, profile: bool, say: Say) -> dict[str, Any]:
     """Drain the jobs; then, when `profile`, half as many with the loops of router and worker sampled."""
-    samples: dict[str, Any] = {}
+    figures, _ = await _run(jobs, False, say)
+    say(f"jobs: {jobs} ended after {figures.ended_s:.1f} s")
+    # Apart and on fresh servers, because the sampling costs a little.
+    samples = (await _run(max(jobs // 2, 1), True, say))[1] if profile else {}
+    return {**as_dict(figures), "profile": samples, "lines": [*_table(figures), *_profile(samples)]}
+
+
+async def _run(jobs: int, profile: bool, say: Say) -> tuple[Figures, dict[str, Any]]:
     async with infrastructure(say) as on:
         settings = load_settings(on.environment)
         await asyncio.to_thread(create_topics, on.environment)
         await asyncio.to_thread(migrate, on.environment)
-        async with roles(on, ROLES, REPLACED, profile=False) as running:
+        async with roles(on, ROLES, REPLACED, profile=profile) as running:
             figures = await _measure(on, settings, running, jobs)
-            say(f"jobs: {jobs} ended after {figures.ended_s:.1f} s")
-        if profile:
-            async with roles(on, ROLES, REPLACED, profile=True) as sampled:
-                await _measure(on, settings, sampled, max(jobs // 2, 1))
-            samples = sampled.samples()
-    return {**as_dict(figures), "profile": samples, "lines": [*_table(figures), *_profile(samples)]}
+        return figures, running.samples()
 
 
 async def _measure(on: Infrastructure, settings: Settings, running: Running, jobs: int) -> Figures:
