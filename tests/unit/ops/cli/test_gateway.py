@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from agents.handlers.registry import Handler
-from ops.cli.gateway import make_app, missing_setting, process_registry
+from ops import probe
+from ops.cli.gateway import make_app, missing_setting
 from schemas.errors import ConfigError
 from streams.settings import ProviderSettings, load
 
@@ -30,11 +31,11 @@ def test_a_missing_credential_is_named_as_its_environment_variable() -> None:
 
 
 def test_making_the_application_connects_to_nothing() -> None:
-    app = make_app(load({"TIERFLOW_AUTH": "open"}), HANDLERS, process_registry())
+    app = make_app(load({"TIERFLOW_AUTH": "open"}), HANDLERS, probe.registry())
     assert app.state["parts"].available == frozenset(HANDLERS)
     assert app.state["parts"].loopback_only
 
 
 def test_without_keys_and_without_open_mode_it_does_not_start() -> None:
     with pytest.raises(ConfigError, match="JWT_PUBLIC_KEY"):
-        make_app(load({}), HANDLERS, process_registry())
+        make_app(load({}), HANDLERS, probe.registry())
