@@ -138,5 +138,11 @@ async def _opened(inputs: Mapping[str, Value], now: dt.datetime) -> Workbook:
 
 
 async def _run(work: Callable[[], T], workbook: Workbook, *, heavy: bool) -> T:
-    heavy = heavy or workbook.size > INLINE_CELLS or workbook.busy_s > INLINE_S
-    return await asyncio.to_thread(work) if heavy else work()
+    heavy = heavy or workbook.busy_s > INLINE_S
+    if not heavy:
+        return work()
+    try:
+        return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        workbook.cancel()
+        raise

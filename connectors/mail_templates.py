@@ -16,8 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.errors import PermanentError
 
-_TEXT, _HTML = ".txt.j2", ".html.j2"
-_SUBJECT = "Subject: "
+_SUBJECT, _TEXT, _HTML = ".subject", ".txt.j2", ".html.j2"
 MAX_BODY_CHARS = 500_000
 
 
@@ -42,17 +41,15 @@ def fill(name: str, values: Mapping[str, Any]) -> Filled:
         text = f"unknown e-mail template {name!r}; known: {', '.join(known())}"
         raise PermanentError(text, code="unknown_template")
     try:
-        head, _, text = _environment().get_template(name + _TEXT).render(values).partition("\n")
+        # The subject apart, so that a line break in a value cannot end it.
+        subject = _environment().get_template(name + _SUBJECT).render(values)
+        text = _environment().get_template(name + _TEXT).render(values)
         html = _environment().get_template(name + _HTML).render(values) if _source(name + _HTML) else None
     except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise PermanentError(f"e-mail template {name!r}: {error}", code="template") from error
     if max(len(text), len(html or "")) > MAX_BODY_CHARS:
         raise PermanentError(f"e-mail template {name!r}: the text is too long", code="template")
-    return Filled(_one_line(head.removeprefix(_SUBJECT)), text.lstrip("\n"), html)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return Filled(" ".join(subject.split()), text, html)
 
 
 @cache
@@ -66,5 +63,13 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 def _source(name: str) -> str | None:
-    file = files("connectors") / "templates" / name
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+    """A template's text: the first line of a text file is the subject's, an empty line follows it."""
+    base = name.removesuffix(_SUBJECT)
+    file = files("connectors") / "templates" / (base + _TEXT if name.endswith(_SUBJECT) else name)
+    if not file.is_file():
+        return None
+    whole = file.read_text(encoding="utf-8")
+    if name.endswith(_HTML):
+        return whole
+    head, _, rest = whole.partition("\n")
+    return head.removeprefix("Subject: ") if name.endswith(_SUBJECT) else rest.removeprefix("\n")

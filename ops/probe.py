@@ -1,11 +1,19 @@
-"""The small HTTP server of a role without an API: `/health/live`, `/health/ready` and `/metrics`."""
+"""What a process shows of itself: its metrics, and `/health/live`, `/health/ready`, `/metrics` over HTTP."""
 
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+
+def registry() -> CollectorRegistry:
+    """An own registry per process, with the process's figures in it."""
+    made = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=made)
+    return made
 
 
 def serve(port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> ThreadingHTTPServer:

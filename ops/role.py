@@ -5,7 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 import uvloop
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry
 
 from ops import probe
 from streams import log
@@ -21,15 +21,6 @@ Made = tuple[EngineApp, Callable[[], Awaitable[None]]]
 
 async def nothing() -> None:
     """For a role that has nothing to close."""
-
-
-def registry() -> CollectorRegistry:
-    """An own registry per process, with the process's figures in it."""
-    made = CollectorRegistry()
-    ProcessCollector(registry=made)
-    PlatformCollector(registry=made)
-    GCCollector(registry=made)
-    return made
 
 
 def engine_app(name: str, settings: Settings, metrics: CollectorRegistry) -> EngineApp:

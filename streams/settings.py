@@ -98,6 +98,7 @@ class GatewaySettings(Section):
     host: str | None = Field(None, alias="TIERFLOW_HOST")
     port: Port = Field(3020, alias="TIERFLOW_PORT")
     body_limit: int = Field(1_000_000, alias="TIERFLOW_BODY_LIMIT", ge=1_000)
+    cors_origins: str = Field("", alias="TIERFLOW_CORS_ORIGINS", description="origins, comma-separated")
     batch_body_limit: int = Field(10_000_000, alias="TIERFLOW_BATCH_BODY_LIMIT", ge=1_000)
 
 

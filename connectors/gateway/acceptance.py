@@ -1,6 +1,7 @@
 """Accepting a job: look for the first of its key, write it to Kafka, show it as waiting. In that order."""
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from connectors.gateway.identity import Identity
 from connectors.gateway.parts import Parts
@@ -13,6 +14,13 @@ from schemas.errors import Problem
 from schemas.states import State
 
 
+class Earlier(NamedTuple):
+    """A job that was there before: done (`duplicate`), or accepted under the same id and on its way."""
+
+    job_id: str
+    status: Literal["duplicate", "queued"]
+
+
 class Acceptance:
     """Accepts jobs on behalf of the endpoints."""
 
@@ -21,33 +29,36 @@ class Acceptance:
         self._topic = parts.topology.job_requests
         self.status = SubmitStatus(parts.status, parts.metrics)
 
-    async def completed_before(self, submission: Submission, identity: Identity) -> str | None:
-        """The id of the job that already completed under this key or id, or None when none is known.
+    async def earlier(self, submission: Submission, identity: Identity) -> Earlier | None:
+        """The job that makes this one needless, as far as that is known; nothing is written for it.
 
-        Refusal 422 when it had other data, or when the chosen id belongs to a job that is not the caller's.
+        Refusal 422 when it had other data, when it ended without success under the id that the caller chose,
+        or when that id belongs to a job that is not the caller's.
         """
-        chosen = await self._completed_id(submission, identity)
-        if chosen is not None:
-            return chosen
+        if submission.chosen_id:
+            same = await self._of_same_id(submission, identity)
+            if same is not None:
+                return same
         known = await self.status.completed(submission.job.idempotency)
         if known is None:
             return None
         if known.data_hash != submission.job.data_hash:
             raise _conflict("options.idempotencyKey", "the key was used for a job with other data")
-        return known.job_id
+        return Earlier(known.job_id, "duplicate")
 
-    async def _completed_id(self, submission: Submission, identity: Identity) -> str | None:
-        """Whether the id that the client chose is taken: nobody may write into another job's history."""
+    async def _of_same_id(self, submission: Submission, identity: Identity) -> Earlier | None:
+        """Nobody writes into another job's history, and a repeat not twice into its own."""
         job = submission.job
-        if not submission.chosen_id:
-            return None
         known = await self.status.known(job.job_id)
         if known is None:
             return None
         same = known.type == job.type and known.data in (None, job.data)
         if not same or not may_see(identity, known.user_id, known.tenant_id):
             raise _conflict("jobId", "the id belongs to another job")
-        return known.job_id if known.state == State.COMPLETED else None
+        if known.state in (State.DEAD, State.CANCELLED):
+            raise _conflict("jobId", f"the job of this id ended {known.state}: choose a new id")
+        ended = known.state in (State.COMPLETED, State.DUPLICATE)
+        return Earlier(known.job_id, "duplicate" if ended else "queued")
 
     async def accept(self, submission: Submission, traceparent: str) -> None:
         """Return when Kafka has the job. UnavailableError: it is not accepted."""

@@ -7,6 +7,7 @@ import msgspec
 from litestar import Response
 from pydantic import Field, ValidationError
 
+from connectors.gateway.acceptance import Earlier
 from connectors.gateway.envelope import Id, Strict
 from connectors.gateway.problems import MEDIA_TYPE, TITLES, Refusal, body_of
 from connectors.gateway.submission import Submission
@@ -33,11 +34,11 @@ class Batch(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one job: accepted, done by an earlier one (`first` is its id), or refused."""
+    """What became of one job: accepted, made needless by an earlier one, or refused."""
 
     type: str | None
     submission: Submission | None = None
-    first: str | None = None
+    earlier: Earlier | None = None
     refusal: Refusal | None = None
 
 
@@ -78,9 +79,9 @@ def _taken(index: int, outcome: Outcome) -> dict[str, Any]:
     assert outcome.submission is not None
     return {
         "index": index,
-        "jobId": outcome.first or outcome.submission.request.job_id,
+        "jobId": outcome.earlier.job_id if outcome.earlier else outcome.submission.request.job_id,
         "type": outcome.submission.job.type,
-        "status": "duplicate" if outcome.first else "queued",
+        "status": outcome.earlier.status if outcome.earlier else "queued",
     }
 
 

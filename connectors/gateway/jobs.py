@@ -48,9 +48,10 @@ async def submit(request: Call) -> Response[Accepted]:
     body = await read_json(request, parts.settings.body_limit)
     made = _made(parts, read_job(msgspec.Raw(body)), request, header_key=_key_header(request))
     acceptance = acceptance_of(request)
-    first = await acceptance.completed_before(made, identity_of(request))
-    if first is not None:
-        return Response(_accepted(made, first, "duplicate"), status_code=200)
+    earlier = await acceptance.earlier(made, identity_of(request))
+    if earlier is not None:
+        code = 200 if earlier.status == "duplicate" else 201
+        return Response(_accepted(made, earlier.job_id, earlier.status), status_code=code)
     await acceptance.accept(made, traceparent_of(request.scope))
     return Response(_accepted(made, made.request.job_id, "queued"), status_code=201)
 
@@ -75,7 +76,7 @@ async def submit_batch(request: Call) -> Response[dict[str, Any]]:
     ]
     if batch.options.stop_on_error and any(outcome.refusal for outcome in outcomes):
         return answer_to_batch(queue, outcomes, nothing=True, request_id=request_id_of(request.scope))
-    queued = [o.submission for o in outcomes if o.submission is not None and o.first is None]
+    queued = [o.submission for o in outcomes if o.submission is not None and o.earlier is None]
     await acceptance.accept_all(queued, traceparent_of(request.scope))
     return answer_to_batch(queue, outcomes, nothing=False, request_id=request_id_of(request.scope))
 
@@ -115,7 +116,7 @@ async def _outcome(
     """One job of a batch: what it becomes, or why not. Only a service that is away ends the whole batch."""
     try:
         made = _made(parts, submitted, request)
-        return Outcome(submitted.type, made, await acceptance.completed_before(made, identity))
+        return Outcome(submitted.type, made, await acceptance.earlier(made, identity))
     except (ContractError, Refusal) as error:
         return Outcome(submitted.type, refusal=refusal_of(error))
 

@@ -121,6 +121,8 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[dict[s
     refusal = refusal_of(error)
     if refusal.status == 500:
         log.error("request failed", path=request.url.path, exc_info=error)
+    elif refusal.status in (401, 403):
+        log.info("request refused", path=request.url.path, code=refusal.code, reason=refusal.detail)
     return Response(
         body_of(refusal, request_id_of(request.scope)),
         status_code=refusal.status,

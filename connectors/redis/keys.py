@@ -12,11 +12,13 @@ _MAX_KEEP_MS = 30 * DAY_MS
 # A request that the router never turns into a job (it is in the dead letters then).
 ACCEPTED_KEEP_MS = DAY_MS
 SAMPLES = 100
+# Part of every key: with another layout nothing is found, the offsets neither, so that it is built anew.
+LAYOUT = 1
 
 
 def prefix_of(topic_prefix: str) -> str:
     """The beginning of every key of an installation."""
-    return "{" + (topic_prefix.strip(".") or "tierflow") + "}:"
+    return "{" + (topic_prefix.strip(".") or "tierflow") + "}:" + f"{LAYOUT}:"
 
 
 def keep_ms(tier: int) -> int:

@@ -1,9 +1,10 @@
 """The servers that a benchmark runs on: its own, in a temporary folder, or the Kafka that is named.
 
 With KAFKA_BOOTSTRAP_SERVERS set that Kafka is used (topics of our own prefix, deleted at the end); PostgreSQL
-and Valkey are always started, so that nobody's data is touched.
+and Valkey, where they are needed, are always our own, so that nobody's data is touched.
 """
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -13,14 +14,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops.bench.offsets import delete_topics
 from ops.stack.folder import DataFolder, FolderLock
 from ops.stack.leash import Guard
 from ops.stack.local_stack import LocalStack, Wish
 from ops.stack.progress import Say
+from ops.stack.services import KAFKA_VARIABLE, POSTGRES_VARIABLE, REDIS_VARIABLE
 
 PARTITIONS = 4
 # What would change what is measured, or whose data is touched.
-_FOREIGN = ("DATABASE_URL", "REDIS_URL", "TIERFLOW_", "JWT_")
+_FOREIGN = (POSTGRES_VARIABLE, REDIS_VARIABLE, "TIERFLOW_", "JWT_")
+
+Servers = tuple[Mapping[str, str], Mapping[str, int]]
+"""The addresses as environment, and the processes by name."""
 
 
 @dataclass(frozen=True)
@@ -44,32 +50,67 @@ class Infrastructure:
 
 
 @asynccontextmanager
-async def infrastructure(say: Say) -> AsyncIterator[Infrastructure]:
-    """Start the servers, stop them at the end and remove what they wrote. StackError when they do not start."""
+async def infrastructure(say: Say, *, databases: bool = True) -> AsyncIterator[Infrastructure]:
+    """Start the servers, stop them at the end and remove what they wrote. StackError when they do not start.
+
+    Without `databases` Kafka is enough. After an error the folder stays, because the logs are in it.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    root = Path(tempfile.mkdtemp(prefix="tierflow-bench-"))
-    folder = DataFolder(root)
+    folder = DataFolder(Path(tempfile.mkdtemp(prefix="tierflow-bench-")))
     folder.create()
-    lock, guard = FolderLock(folder), Guard()
-    stack = LocalStack(Wish(folder, partitions=PARTITIONS, infrastructure=True), kept, say)
+    guard = Guard()
+    given = kept.get(KAFKA_VARIABLE)
+    servers = _nothing(given) if given and not databases else _stack(folder, kept, say)
+    fine = False
+    try:
+        async with servers as (addresses, pids):
+            prefix = f"bench-{secrets.token_hex(4)}."
+            environment = {**kept, **addresses, **_settings(prefix)}
+            on = Infrastructure(addresses[KAFKA_VARIABLE], prefix, environment, pids, folder.root, guard)
+            try:
+                yield on
+            finally:
+                await asyncio.to_thread(delete_topics, on.bootstrap, prefix)
+        fine = True
+    finally:
+        guard.close()
+        if fine:
+            shutil.rmtree(folder.root, ignore_errors=True)
+        else:
+            say(f"logs stay in {folder.logs}")
+
+
+def _settings(prefix: str) -> dict[str, str]:
+    """What makes the roles ours alone."""
+    return {
+        "TIERFLOW_TOPIC_PREFIX": prefix,
+        "TIERFLOW_PARTITIONS": str(PARTITIONS),
+        "TIERFLOW_REPLICATION": os.environ.get("TIERFLOW_REPLICATION", "1"),
+        "TIERFLOW_AUTH": "open",
+        "TIERFLOW_HOST": "127.0.0.1",
+    }
+
+
+@asynccontextmanager
+async def _nothing(bootstrap: str) -> AsyncIterator[Servers]:
+    """Somebody else's Kafka alone."""
+    yield {KAFKA_VARIABLE: bootstrap}, {}
+
+
+@asynccontextmanager
+async def _stack(folder: DataFolder, environment: Mapping[str, str], say: Say) -> AsyncIterator[Servers]:
+    """The services of `tierflow up --infrastructure`."""
+    lock = FolderLock(folder)
+    stack = LocalStack(Wish(folder, partitions=PARTITIONS, infrastructure=True), environment, say)
     try:
         await stack.start()
         state = stack.state()
-        prefix = f"bench-{secrets.token_hex(4)}."
-        environment = {
-            "KAFKA_BOOTSTRAP_SERVERS": state.kafka_bootstrap,
-            "DATABASE_URL": state.database_url,
-            "REDIS_URL": state.redis_url,
-            "TIERFLOW_TOPIC_PREFIX": prefix,
-            "TIERFLOW_PARTITIONS": str(PARTITIONS),
-            "TIERFLOW_REPLICATION": os.environ.get("TIERFLOW_REPLICATION", "1"),
-            "TIERFLOW_AUTH": "open",
-            "TIERFLOW_HOST": "127.0.0.1",
+        addresses = {
+            KAFKA_VARIABLE: state.kafka_bootstrap,
+            POSTGRES_VARIABLE: state.database_url,
+            REDIS_VARIABLE: state.redis_url,
         }
-        pids = {part.name: part.pid for part in state.parts if part.pid is not None}
-        yield Infrastructure(state.kafka_bootstrap, prefix, {**kept, **environment}, pids, root, guard)
+        yield addresses, {part.name: part.pid for part in state.parts if part.pid is not None}
     finally:
         await stack.stop()
-        guard.close()
         lock.release()
-        shutil.rmtree(root, ignore_errors=True)

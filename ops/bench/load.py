@@ -1,4 +1,4 @@
-"""The jobs of the benchmark: no-op jobs of about 150 bytes of data, over many conversations, and their end."""
+"""The jobs of the benchmark: no-op jobs with 150 bytes of data, over many conversations, and their end."""
 
 import time
 import uuid
@@ -84,7 +84,9 @@ class Drain:
         decoded = 0
         while not ids <= ended:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{len(ids - ended)} of {len(ids)} jobs had not ended after {limit_s:.0f} s")
+                raise RuntimeError(
+                    f"{len(ids - ended)} of {len(ids)} jobs had not ended after {limit_s:.0f} s"
+                )
             self._read()
             if len(self.values) >= len(ids):
                 ended |= {job for value in self.values[decoded:] if (job := _ended(codec, value))}

@@ -75,7 +75,8 @@ def end(asking: Consumer, place: TopicPartition) -> int:
 
 def count_committed(bootstrap: str, topic: str, partitions: int) -> int:
     """Read the topic to its end as read_committed and count its records."""
-    consumer, records, ended = reader(bootstrap, f"{topic}-count"), 0, set()
+    consumer, records = reader(bootstrap, f"{topic}-count"), 0
+    ended: set[int | None] = set()
     consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
     deadline = time.monotonic() + 60
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from agents.context import Context
 from agents.handlers.registry import Handler, Result
-from ops import compose, role
+from ops import compose, probe, role
 from ops.bench.sampling import Sampler
 from schemas.catalogue import JOB_TYPES
 from schemas.tiers import Tier
@@ -39,7 +39,7 @@ HANDLERS = {"nothing": nothing, "started": started}
 
 def main(name: str, handler: str = "nothing") -> None:
     """Run the role until SIGTERM."""
-    settings, metrics = load(), role.registry()
+    settings, metrics = load(), probe.registry()
     handlers = {kind: Handler(kind, HANDLERS[handler]) for kind in JOB_TYPES}
     path = os.environ.get(PROFILE)
     sampler = Sampler() if path else None

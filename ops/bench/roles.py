@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from ops.bench.role_process import PROFILE
 from ops.stack import process
 from ops.stack.ports import Ports
 from ops.stack.roles import ROLES, Role, role_part
+from ops.stack.services import together
 
 COMMAND = (sys.executable, "-m", "ops.cli.main")
 OURS = (sys.executable, "-m", "ops.bench.role_process")
@@ -40,20 +41,25 @@ async def roles(
     gateway = ports.get("gateway")
     pids: dict[str, int] = {}
     running = Running(pids, f"http://127.0.0.1:{gateway}")
-    async with AsyncExitStack() as stack:
-        for role in (role for role in ROLES if role.name in names):
+    children: list[process.Process] = []
+    try:
+        for known in (role for role in ROLES if role.name in names):
+            role, command = _replaced(known, replaced)
             environment = dict(on.environment) | {"TIERFLOW_DATA_DIR": _folder(on, role.name)}
             if profile and role.name in replaced:
                 running.profiles[role.name] = on.folder / f"{role.name}.samples.json"
                 environment[PROFILE] = str(running.profiles[role.name])
-            started = _replaced(role, replaced)
             part = role_part(
-                started[0], port=gateway, metrics_port=ports.get(role.name), environment=environment,
-                command=started[1],
+                role, port=gateway, metrics_port=ports.get(role.name), environment=environment,
+                command=command,
             )  # fmt: skip
-            child = await stack.enter_async_context(process.running(part, on.log(role.name), on.guard))
-            pids[role.name] = child.pid
+            children.append(await process.start(part, on.log(role.name), on.guard))
+            pids[role.name] = children[-1].pid
+        await together(*(child.ready() for child in children))
         yield running
+    finally:
+        for child in children:
+            await child.stop()
 
 
 def _replaced(role: Role, replaced: Mapping[str, tuple[str, ...]]) -> tuple[Role, tuple[str, ...]]:

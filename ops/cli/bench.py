@@ -1,8 +1,8 @@
-"""`tierflow bench stage|jobs|latency|all`: how fast it is on this machine, beside peers where there are any."""
+"""`tierflow bench stage|jobs|latency|all`: how fast it is on this machine, beside peers where they run."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +21,17 @@ class Wanted:
 
     records: int | None
     profile: bool
+    quix: bool
     say: Progress
 
 
-Run = Callable[[Wanted], Awaitable[Report]]
+Run = Callable[[Wanted], Coroutine[Any, Any, Report]]
 
 
 async def _stage(wanted: Wanted) -> Report:
     from ops.bench.stage import report
 
-    return await report.run(wanted.records or 300_000, wanted.say)
+    return await report.run(wanted.records or 300_000, wanted.quix, wanted.say)
 
 
 async def _jobs(wanted: Wanted) -> Report:
@@ -39,20 +40,27 @@ async def _jobs(wanted: Wanted) -> Report:
     return await jobs.run(wanted.records or 20_000, wanted.profile, wanted.say)
 
 
-RUNS: dict[str, Run] = {"stage": _stage, "jobs": _jobs}
+async def _latency(wanted: Wanted) -> Report:
+    from ops.bench import latency
+
+    return await latency.run(wanted.records or 300, wanted.say)
+
+
+RUNS: dict[str, Run] = {"stage": _stage, "jobs": _jobs, "latency": _latency}
 
 
 @click.command("bench")
 @click.argument("what", type=click.Choice([*RUNS, "all"]), default="all")
-@click.option("--records", type=click.IntRange(10), help="Records, jobs or requests instead of the usual number.")
+@click.option("--records", type=click.IntRange(10), help="How many records, jobs or requests.")
 @click.option("--profile/--no-profile", default=True, help="Sample where router and worker spend their time.")
+@click.option("--quix/--no-quix", default=True, help="Compare with Quix Streams (installed the first time).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
-def command(what: str, records: int | None, profile: bool, as_json: bool) -> None:
+def command(what: str, records: int | None, profile: bool, quix: bool, as_json: bool) -> None:
     """Measure throughput and latency: of one stream stage, of jobs end to end, of an idle stack.
 
     Starts its own servers in a temporary folder; with KAFKA_BOOTSTRAP_SERVERS set that Kafka is used.
     """
-    wanted = Wanted(records, profile, Progress())
+    wanted = Wanted(records, profile, quix, Progress())
     chosen = RUNS if what == "all" else {what: RUNS[what]}
     found: Report = {"machine": machine.describe()}
     try:

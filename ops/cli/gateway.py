@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import click
 import uvicorn
 from litestar import Litestar
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry
 
 from agents.handlers import registry as handlers
 from agents.handlers.registry import Handler
@@ -35,7 +35,7 @@ def command() -> None:
     settings = load()
     log.configure(settings.process)
     host = host_of(settings.auth, settings.gateway.host)
-    metrics = process_registry()
+    metrics = probe.registry()
     app = make_app(settings, handlers.load(), metrics)
     if settings.auth.mode == "open":
         LOG.warning("no authentication: everyone on this machine is admin of the tenant `demo`", host=host)
@@ -60,14 +60,6 @@ def command() -> None:
     )
 
 
-def process_registry() -> CollectorRegistry:
-    """A registry with this process's figures; made here because `ops.role` would load the whole engine."""
-    made = CollectorRegistry()
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
-        collector(registry=made)
-    return made
-
-
 def make_app(settings: Settings, known: Mapping[str, Handler], metrics: CollectorRegistry) -> Litestar:
     """The application with its real producer and stores; nothing is connected before it starts."""
     producer = Producer(settings.kafka, settings.process.instance)
@@ -76,6 +68,7 @@ def make_app(settings: Settings, known: Mapping[str, Handler], metrics: Collecto
     topology = Topology.of(settings.kafka)
     parts = Parts(
         settings=settings.gateway,
+        cors_origins=tuple(filter(None, settings.gateway.cors_origins.split(","))),
         topology=topology,
         codec=codec(settings.kafka),
         verifier=verifier_of(settings.auth),

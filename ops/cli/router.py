@@ -2,7 +2,7 @@
 
 import click
 
-from ops import compose, role
+from ops import compose, probe, role
 from streams.settings import load
 
 
@@ -10,5 +10,5 @@ from streams.settings import load
 def command() -> None:
     """Route events and job requests into the lanes of their tiers."""
     settings = load()
-    metrics = role.registry()
+    metrics = probe.registry()
     role.run(lambda: compose.router(settings, metrics), settings.process, metrics)

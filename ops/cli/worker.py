@@ -3,7 +3,7 @@
 import click
 
 from agents.handlers import registry
-from ops import compose, role
+from ops import compose, probe, role
 from schemas.tiers import Tier
 from streams.settings import load
 
@@ -13,5 +13,5 @@ from streams.settings import load
 def command(tier: str) -> None:
     """Run the jobs of one tier."""
     settings, handlers = load(), registry.load()
-    metrics = role.registry()
+    metrics = probe.registry()
     role.run(lambda: compose.worker(Tier(int(tier)), handlers, settings, metrics), settings.process, metrics)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pandas
+import pandas  # type: ignore[import-untyped]
 
 from ops.demo.tables import Sheet, plain
 

@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-import pandas
+import pandas  # type: ignore[import-untyped]
 from vega_datasets import local_data
 
 from agents.cells import Value, id_of

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import pandas
+import pandas  # type: ignore[import-untyped]
 
 from ops.demo.checks import Check, none_of
 from ops.demo.documents import USER, Cells

@@ -82,7 +82,8 @@ class Recorder:
 def started(entry: Entry, now: int) -> Writes:
     """The job runs and its source offset is let go: it is checked in until its attempt must be over."""
     recorder = Recorder(entry, now)
-    recorder.move(State.ACTIVE, reason="interrupted" if entry.state is State.ACTIVE else None)
+    taken_over = entry.state is State.ACTIVE and entry.interruptions > 0
+    recorder.move(State.ACTIVE, reason="interrupted" if taken_over else None)
     return _checked_in(recorder)
 
 

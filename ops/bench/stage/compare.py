@@ -30,7 +30,7 @@ RATIO_WANTED = 15.0
 
 @dataclass(frozen=True)
 class Engine:
-    """One competitor. `share` of the records is enough for a slow one: it reads the first part of the same."""
+    """One competitor. A slow one gets a `share` of the records: the first part of the same topic."""
 
     name: str
     slug: str
@@ -38,7 +38,7 @@ class Engine:
     extra: tuple[str, ...] = ()
     share: float = 1.0
     commits_outputs: bool = False
-    """Its source offsets and outputs are one transaction: progress is what is committed, not what is written."""
+    """Source offsets and outputs are one transaction: progress is what is committed, not what is written."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ class Result:
 
 def engines(peer_python: Path | None) -> list[Engine]:
     """All engines that can run here."""
-    ours = Engine(
-        OURS, "tierflow", (sys.executable, "-m", "ops.bench.stage.ours"), commits_outputs=True
-    )
+    ours = Engine(OURS, "tierflow", (sys.executable, "-m", "ops.bench.stage.ours"), commits_outputs=True)
     faust = Engine(FAUST, "faust", (sys.executable, "-m", "ops.bench.stage.plain_faust"), share=0.1)
     if peer_python is None:
         return [ours, faust]
@@ -97,6 +95,12 @@ def ratio(results: list[Result]) -> float:
     return rates[OURS] / rates[FAUST]
 
 
+def cpu_ratio(results: list[Result]) -> float:
+    """The same for each second of CPU: the steadier figure."""
+    used = {result.engine: result.cpu_us for result in results}
+    return used[FAUST] / used[OURS]
+
+
 def _fill(bootstrap: str, source: str, records: int) -> None:
     offsets.create_topics(bootstrap, [source], PARTITIONS)
     producer = Producer(
@@ -119,9 +123,7 @@ async def _run(on: Infrastructure, engine: Engine, source: str, records: int) ->
     folder = on.folder / "stage" / engine.slug
     folder.mkdir(parents=True)
     arguments = (on.bootstrap, source, output, group, str(folder), *engine.extra)
-    part = Part(
-        engine.slug, (*engine.argv, *arguments), health="", address="", env={"PYTHONPATH": _root()}
-    )
+    part = Part(engine.slug, (*engine.argv, *arguments), health="", address="", env={"PYTHONPATH": _root()})
     # The others' outputs count as soon as they are written, committed or not: that is in their favour.
     isolation = "read_committed" if engine.commits_outputs else "read_uncommitted"
     asking = offsets.reader(on.bootstrap, group, isolation)

@@ -1,4 +1,7 @@
-"""The stage on our engine, exactly once: `python -m ops.bench.stage.ours BOOTSTRAP SOURCE OUTPUT GROUP FOLDER`."""
+"""The stage on our engine, exactly once.
+
+`python -m ops.bench.stage.ours BOOTSTRAP SOURCE OUTPUT GROUP FOLDER`
+"""
 
 import asyncio
 import sys

@@ -1,4 +1,7 @@
-"""The stage as a plain Faust agent on aiokafka: `python -m ops.bench.stage.plain_faust BOOTSTRAP SOURCE ...`."""
+"""The stage as a plain Faust agent on aiokafka.
+
+`python -m ops.bench.stage.plain_faust BOOTSTRAP SOURCE OUTPUT GROUP FOLDER`
+"""
 
 import asyncio
 import sys
@@ -16,7 +19,7 @@ def make_app(bootstrap: str, source: str, output: str, group: str, folder: str) 
     """One agent with Faust's defaults: at least once in its own words, offsets committed every 2.8 s."""
     app = faust.App(
         group,
-        broker=f"kafka://{bootstrap.split(',')[0]}",
+        broker=f"kafka://{bootstrap.split(',', maxsplit=1)[0]}",
         topic_partitions=PARTITIONS,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -1,6 +1,7 @@
-"""The stage on Quix Streams, in an environment of its own: `python -m ops.bench.stage.quix BOOTSTRAP ...`.
+"""The stage on Quix Streams, in an environment of its own.
 
-The last argument is its processing guarantee, `at-least-once` (its default) or `exactly-once`.
+`python -m ops.bench.stage.quix BOOTSTRAP SOURCE OUTPUT GROUP FOLDER GUARANTEE`, where the guarantee is
+`at-least-once` (its default) or `exactly-once`.
 """
 
 import sys
@@ -11,8 +12,11 @@ from ops.bench.stage import work
 
 def make_app(bootstrap: str, source: str, output: str, group: str, folder: str, guarantee: str) -> Any:
     """One dataframe with Quix Streams' defaults; its Avro serializers call the same fastavro functions."""
-    from quixstreams import Application
-    from quixstreams.models.serializers.avro import AvroDeserializer, AvroSerializer
+    from quixstreams import Application  # type: ignore[import-not-found]
+    from quixstreams.models.serializers.avro import (  # type: ignore[import-not-found]
+        AvroDeserializer,
+        AvroSerializer,
+    )
 
     app = Application(
         broker_address=bootstrap,

@@ -13,7 +13,7 @@ from typing import Any
 
 from agents.context import Context
 from agents.handlers.registry import Handler
-from ops import compose, role
+from ops import compose, probe, role
 from schemas.errors import PermanentError, TransientError
 from schemas.tiers import Tier
 from streams.settings import load
@@ -44,6 +44,6 @@ def scripted(effects: Path) -> dict[str, Handler]:
 
 if __name__ == "__main__":
     settings = load()
-    metrics = role.registry()
+    metrics = probe.registry()
     handlers = scripted(Path(sys.argv[1]))
     role.run(lambda: compose.worker(Tier.IMPORTANT, handlers, settings, metrics), settings.process, metrics)

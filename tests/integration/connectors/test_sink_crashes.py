@@ -139,6 +139,7 @@ def test_rows_survive_kills_and_stops_of_the_sink(
             process.start()
         loading.join()
         assert_complete(feed, database, jobs)
+        await_true(lambda: shares(process) == 6, "the last start has its partitions")
         assert process.stop() == 0
 
 
@@ -275,11 +276,14 @@ def fetched(database: str, query: str) -> list[tuple[Any, ...]]:
 
 def has_share(process: SinkProcess) -> bool:
     """Whether the sink of this process was given partitions."""
+    return shares(process) > 0
+
+
+def shares(process: SinkProcess) -> int:
+    """How often the sink of this process was given partitions."""
     lines = [json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{")]
-    return any(
-        line["event"] == "partitions assigned" and line["target"] == "postgres" and line["partitions"]
-        for line in lines
-    )
+    given = [line for line in lines if line["event"] == "partitions assigned" and line["partitions"]]
+    return sum(line["target"] == "postgres" for line in given)
 
 
 def let_sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The data of every job type: what holds is taken, what does not is named field by field, nothing is guessed."""
+"""The data of every job type: what holds is taken, what does not is named, nothing is guessed."""
 
 import contextlib
 import json
@@ -32,7 +32,8 @@ WRONG = [
     ("formula_calculation", "cellId", "a1"), ("formula_calculation", "cellId", "A0"),
     ("data_fetch", "source", "ftp"), ("data_fetch", "targetCells", []), ("validation", "rules", []),
     ("coding-task", "taskId", "1"), ("coding-task", "prompt", ""), ("chat-message", "message", ""),
-    ("proactive-action", "timing", "later"), ("cell_update", "newValue", [1]), ("cell_update", "cellId", "1A"),
+    ("proactive-action", "timing", "later"), ("cell_update", "newValue", [1]),
+    ("cell_update", "cellId", "1A"),
 ]  # fmt: skip
 
 

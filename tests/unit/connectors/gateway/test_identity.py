@@ -156,6 +156,30 @@ async def test_audience_and_issuer_are_checked_only_when_set() -> None:
     assert (await verifier.identity(signed(SECRET, "HS256", aud="any", iss="any"))).subject == "ada"
 
 
+async def test_a_token_that_was_believed_ends_with_its_own_time() -> None:
+    end = NOW + 600
+    now = end - 3.0
+    verifier = TokenVerifier(SharedSecret(SECRET), clock=lambda: now)
+    token = signed(SECRET, "HS256", exp=end)
+    assert (await verifier.identity(token)).subject == "ada"
+    now = end + 0.1
+    asked = FailingKeys()
+    verifier._keys = asked
+    with pytest.raises(Refusal):
+        await verifier.identity(token)
+    assert asked.asked == 1
+
+
+class FailingKeys(SharedSecret):
+    """No key any more; counts who asks."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def key(self, kid: str | None, algorithm: str) -> None:
+        self.asked += 1
+
+
 class Published:
     """An address that publishes keys and can be away; its clock is moved by hand."""
 
@@ -172,7 +196,8 @@ class Published:
         return {"keys": self.keys}
 
     def verifier(self) -> TokenVerifier:
-        return TokenVerifier(JwksKeys("https://id.example/keys", ASYMMETRIC, self.fetch, lambda: self.now))
+        keys = JwksKeys("https://id.example/keys", ASYMMETRIC, self.fetch, lambda: self.now)
+        return TokenVerifier(keys, clock=lambda: self.now)
 
 
 def jwk(key: Any, kid: str, **members: Any) -> dict[str, Any]:

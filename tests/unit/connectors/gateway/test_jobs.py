@@ -261,6 +261,31 @@ async def test_nobody_writes_into_another_jobs_history() -> None:
     assert gateway.producer.sent == []
 
 
+@pytest.mark.parametrize(
+    ("state", "status", "word"),
+    [("waiting", 201, "queued"), ("active", 201, "queued"), ("completed", 200, "duplicate")],
+)
+async def test_a_repeat_under_the_same_id_is_not_written_a_second_time(
+    state: str, status: int, word: str
+) -> None:
+    gateway = Gateway()
+    gateway.status.jobs[JOB_ID] = view(JOB_ID, state=state)
+    async with gateway.client() as client:
+        answer = await client.post(
+            f"{API}/jobs", json=formula(jobId=JOB_ID), headers=bearer(Role.USER, "ada", "acme")
+        )
+    assert (answer.status_code, answer.json()["status"], answer.json()["jobId"]) == (status, word, JOB_ID)
+    assert gateway.producer.sent == []
+
+
+async def test_the_id_of_a_dead_job_is_not_taken_again() -> None:
+    gateway = Gateway()
+    gateway.status.jobs[JOB_ID] = view(JOB_ID, state="dead")
+    async with gateway.client() as client:
+        answer = await client.post(f"{API}/jobs", json=formula(jobId=JOB_ID), headers=bearer())
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "jobId")
+
+
 async def test_a_user_acts_for_nobody_else() -> None:
     async with Gateway().client() as client:
         for job in (formula(userId="bob"), formula(data=formula()["data"] | {"userId": "bob"})):
