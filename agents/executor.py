@@ -1,4 +1,4 @@
-"""Runs the handler of one attempt: its data parsed, its context, its time-out. The core decides what follows."""
+"""Runs the handler of one attempt: its data parsed, its context, its time-out. The rest is the core's."""
 
 import asyncio
 import sys

@@ -39,12 +39,12 @@ class Worker:
 
     def __init__(
         self, app: EngineApp, topology: Topology, tier: Tier, codec: Codec, hands: WorkerHands,
-        recording: Recording, workbooks: Workbooks, slots: int, metrics: WorkerMetrics,
+        recording: Recording, workbooks: Workbooks, limits: Limits, metrics: WorkerMetrics,
     ) -> None:  # fmt: skip
         self._app, self._topology, self._tier, self._codec = app, topology, tier, codec
         self._workbooks, self._metrics = workbooks, metrics
         self._owned: dict[int, OwnedPartition] = {}
-        self._machine = Machine(hands, Tables(recording), random.random, Limits(slots))
+        self._machine = Machine(hands, Tables(recording), random.random, limits)
         hands.serve(self._machine, self._owned.__getitem__)
 
     def attach(self) -> None:

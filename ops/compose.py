@@ -16,6 +16,7 @@ from agents.worker import Worker
 from connectors.kafka.registry import codec
 from ops import role
 from schemas.tiers import Tier
+from streams.core.home import Limits
 from streams.metrics import RouterMetrics, WorkerMetrics
 from streams.settings import Settings
 from streams.topics import Topology
@@ -41,6 +42,6 @@ def worker(
     outside, workbooks = providers.build(settings.providers), Workbooks()
     executor = Executor(handlers, outside, workbooks, cells, counted)
     hands = WorkerHands(app, topology, tier, executor, recording, workbooks, counted)
-    slots = settings.process.concurrency
-    Worker(app, topology, tier, records, hands, recording, workbooks, slots, counted).attach()
+    limits = Limits(settings.process.concurrency)
+    Worker(app, topology, tier, records, hands, recording, workbooks, limits, counted).attach()
     return app, outside.aclose

@@ -166,7 +166,7 @@ class Process:
                 writes.dead_letter,
                 writes.carried,
                 check_in,
-            )  # fmt: skip
+            )
         )
         self.world.note(lambda: _told(self.name, record.name, writes))
         return owned

@@ -1,4 +1,4 @@
-"""A schedule: jobs and a list of actions, drawn from a seed or given; after it everything must come to rest."""
+"""A schedule: jobs and a list of actions, drawn from a seed or given; then everything must come to rest."""
 
 from dataclasses import dataclass
 from itertools import accumulate

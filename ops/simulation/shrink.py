@@ -60,6 +60,6 @@ def _said(plan: Plan) -> str:
     more += ["other data"] if plan.other_data else []
     more += ["a result too large"] if plan.is_huge else []
     return (
-        f"  plan {plan.number}: {plan.kind} of key {plan.key}, lane {plan.lane.label}, partition {plan.partition},"
-        f" {plan.attempts} attempts{''.join(', ' + word for word in more)}"
+        f"  plan {plan.number}: {plan.kind} of key {plan.key}, lane {plan.lane.label},"
+        f" partition {plan.partition}, {plan.attempts} attempts{''.join(', ' + word for word in more)}"
     )

@@ -24,7 +24,7 @@ class Completed:
     """The handler returned; `result` is a JSON text, `carried` what it wrote besides, opaque to the core."""
 
     result: str
-    carried: Any = None
+    carried: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

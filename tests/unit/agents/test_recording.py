@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from agents.document import JobDocument
+from agents.document import Carried, JobDocument
 from agents.recording import Recording, headers_of
 from agents.tables import CellsTable
 from schemas.records import AttemptError, Failure, Job, Lifecycle, LiveUpdate
 from schemas.states import State
 from streams.core import outcome
 from streams.core.outcome import Completed
+from streams.core.ports import Unwritable
 from tests.unit.agents.engine import CODEC, TOPOLOGY, MemoryApp, a_recording, from_topic, metrics
 from tests.unit.streams.core.builders import NOW, a_job
 
@@ -48,9 +49,8 @@ def test_live_updates_and_cells_leave_with_the_outcome(app: MemoryApp) -> None:
     entry = from_topic(app, 7, **WHO)
     document = JobDocument(cells, 0, entry.job)
     document.write("A1", "1")
-    recording.write(
-        entry, outcome.completed(entry, Completed("{}"), NOW, NOW), document, [("cells_changed", {"a": 1})]
-    )
+    carried = Carried(document, [("cells_changed", {"a": 1})])
+    recording.write(entry, outcome.completed(entry, Completed("{}", carried), NOW, NOW))
     (update,) = [CODEC.decode(LiveUpdate, v) for topic, v, *_ in app.partition.sent if "live" in topic]
     assert (update.kind, update.document_id, update.sequence) == ("cells_changed", "doc-1", 7)
     assert (update.payload, update.tenant_id) == ('{"a":1}', "t")
@@ -62,8 +62,10 @@ def test_a_step_that_cannot_be_written_leaves_nothing_and_may_be_tried_again(
 ) -> None:
     entry = from_topic(app, **WHO)
     document = JobDocument(None, 0, entry.job)
-    with pytest.raises(TypeError):
-        recording.write(entry, outcome.started(entry, NOW), document, [("x", {"y": object()})])
+    writes = outcome.started(entry, NOW)
+    writes.carried = Carried(document, [("x", {"y": object()})])
+    with pytest.raises(Unwritable):
+        recording.write(entry, writes)
     assert (app.partition.sent, list(recording.parked.scan(0))) == ([], [])
     assert entry.step is not None
     recording.write(entry, outcome.started(entry, NOW))
@@ -73,6 +75,7 @@ def test_a_step_that_cannot_be_written_leaves_nothing_and_may_be_tried_again(
 def test_a_job_that_ends_leaves_the_table(app: MemoryApp, recording: Recording) -> None:
     entry = from_topic(app)
     recording.write(entry, outcome.started(entry, NOW))
+    entry.step = None
     assert [place for place, _ in recording.parked.scan(0, entry.key)] == [entry.position]
     recording.write(entry, outcome.completed(entry, Completed("{}"), NOW, NOW))
     assert list(recording.parked.scan(0)) == []

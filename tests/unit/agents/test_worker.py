@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from agents import worker as worker_module
 from agents.context import Context
 from agents.executor import Executor, now_ms
 from agents.handlers.registry import Handler
+from agents.hands import WorkerHands
 from agents.providers import Providers
 from agents.workbooks import Workbooks
 from agents.worker import Worker
 from schemas.errors import TransientError
 from schemas.priorities import Lane
 from schemas.tiers import Tier
-from streams.core import scheduler
+from streams.core.home import Limits
 from tests.unit.agents.engine import (
     CODEC,
     TOPOLOGY,
@@ -34,24 +34,27 @@ from tests.unit.streams.core.builders import a_job
 class Rig:
     """A worker on partition 0 whose jobs run until `let_go`."""
 
-    def __init__(self, slots: int = 100) -> None:
+    def __init__(self, slots: int = 100, limits: Limits | None = None) -> None:
         self.app: Any = MemoryApp()
         self.counted = metrics()
         self.recording = a_recording(self.app, self.counted)
         self.started: list[str] = []
         self.gates: dict[str, asyncio.Future[None]] = {}
         handlers = {"validation": Handler("validation", self._work)}
-        executor = Executor(handlers, Providers(), Workbooks(), self.recording, None, self.counted)
+        executor = Executor(handlers, Providers(), Workbooks(), None, self.counted)
         app: Any = self.app
+        hands = WorkerHands(
+            app, TOPOLOGY, Tier.IMPORTANT, executor, self.recording, Workbooks(), self.counted
+        )
         self.worker = Worker(
             app,
             TOPOLOGY,
             Tier.IMPORTANT,
             CODEC,
-            executor,
+            hands,
             self.recording,
             Workbooks(),
-            slots,
+            limits or Limits(slots),
             self.counted,
         )
         self.worker.attach()
@@ -145,10 +148,9 @@ async def test_a_delayed_job_is_parked_until_its_time(rig: Rig) -> None:
     assert rig.app.states() == ["delayed"]
 
 
-async def test_a_job_in_front_that_was_parked_while_it_runs_ends_as_ever(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scheduler, "KEY_SHARE", 1)
+async def test_a_job_in_front_that_was_parked_while_it_runs_ends_as_ever() -> None:
+    rig = Rig(limits=Limits(100, key_share=1))
+    await rig.open()
     await rig.feed("a")
     await until(lambda: rig.started == ["a"])
     await rig.feed("b", "c")
@@ -161,11 +163,9 @@ async def test_a_job_in_front_that_was_parked_while_it_runs_ends_as_ever(
     assert sorted(rig.app.states()) == sorted(["active", "completed"] * 3)
 
 
-async def test_a_full_lane_pauses_and_goes_on_when_there_is_room(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_module, "LANE_FULL", 3)
-    monkeypatch.setattr(worker_module, "LANE_ROOM", 1)
+async def test_a_full_lane_pauses_and_goes_on_when_there_is_room() -> None:
+    rig = Rig(limits=Limits(100, full=3, room=1))
+    await rig.open()
     topic = TOPOLOGY.lane(Tier.IMPORTANT, Lane.NORMAL)
     await rig.feed("a", "b")
     assert rig.app.held == []
