@@ -66,7 +66,8 @@ def job_of(plan: Plan, offset: int, now: int) -> Job:
         job_id=f"job-{plan.number}", series=0, queue=kind.queue, type=plan.kind, tier=2, priority=5,
         data=HUGE if plan.is_huge else "{}", data_hash=b"other" if plan.other_data else b"data",
         ordering_key=plan.key, accepted_at=now, attempts=plan.attempts, backoff="fixed",
-        backoff_delay_ms=BACKOFF_MS, backoff_max_ms=BACKOFF_MS, backoff_jitter=False, timeout_ms=30_000, source_topic="job-requests",
-        source_partition=0, source_offset=offset, not_before=now + plan.delay_ms if plan.delay_ms else None,
+        backoff_delay_ms=BACKOFF_MS, backoff_max_ms=BACKOFF_MS, backoff_jitter=False, timeout_ms=30_000,
+        source_topic="job-requests", source_partition=0, source_offset=offset,
+        not_before=now + plan.delay_ms if plan.delay_ms else None,
         idempotency=digest(plan.key) if kind.unique else None,
     )  # fmt: skip
