@@ -18,7 +18,8 @@ from streams.transport.delivery import Delivery
 from streams.transport.errors import Exit, ProducerFatal
 from streams.transport.limits import Limits
 from streams.transport.metrics import EngineMetrics
-from streams.transport.polling import ConsumeThread, Fetched, Part
+from streams.transport.polling import ConsumeThread, Part
+from streams.transport.reading import Fetched
 from streams.transport.recovery import Recovery
 from streams.transport.serial_thread import SerialThread
 from streams.transport.table_partition import TablePartition
@@ -161,9 +162,9 @@ class Engine:
         if not self._stopping:
             self._in_background(self.assignment.restart([part[1]], self._committer.idle))
 
-    def fetched(self, records: Fetched) -> None:
+    def fetched(self, fetched: Sequence[Fetched]) -> None:
         """Records to deliver."""
-        self._delivery.put(records)
+        self._delivery.put(fetched)
 
     # -- inside
 
@@ -194,6 +195,8 @@ class Engine:
             if self._polling is not None:
                 self._metrics.paused_partitions.set(self._polling.full)
             await asyncio.sleep(1.0)
+            for owned in self.assignment.open.values():
+                owned.commit_markers()
             if identity.parse(self._group_metadata()).is_member and not self._stopping:
                 await self._committer.idle()
                 self.assignment.open_missing()
