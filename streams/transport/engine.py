@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient
 
-from streams.transport import identity, topic_check
+from streams.transport import identity, parking, topic_check
 from streams.transport.assignment import Assignment
 from streams.transport.committer import Committer
 from streams.transport.config import EngineConfig
@@ -22,6 +22,7 @@ from streams.transport.polling import ConsumeThread, Part
 from streams.transport.reading import Fetched
 from streams.transport.recovery import Recovery
 from streams.transport.serial_thread import SerialThread
+from streams.transport.stalls import Stalls
 from streams.transport.table_partition import TablePartition
 from streams.transport.transaction import Transactor
 from streams.transport.watchdog import Watchdog
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _FATALS, _FATALS_S = 5, 60.0
 _LEAVE_S = 10.0
+_STALLS = 3
 _SWITCH_S = 0.001
 
 
@@ -74,6 +76,7 @@ class Engine:
         self._polling: ConsumeThread | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._fatals: deque[float] = deque(maxlen=_FATALS)
+        self._stalls = Stalls(_STALLS)
         self._stopping = False
         self._watchdog = Watchdog(config, asyncio.get_running_loop(), self._calls)
 
@@ -161,6 +164,23 @@ class Engine:
         log.error("%s-%d: the log does not have the offset that was to be read", *part)
         if not self._stopping:
             self._in_background(self.assignment.restart([part[1]], self._committer.idle))
+
+    def quiet(self, positions: dict[Part, int]) -> None:
+        """Look whether there is really nothing to read."""
+        self._in_background(self._wake(positions))
+
+    async def _wake(self, positions: dict[Part, int]) -> None:
+        """A fetch that stopped is started again; when that does not help, a new process does."""
+        ends = await asyncio.to_thread(parking.log_ends, self.admin, list(positions))
+        stalled, hopeless = self._stalls.judge(positions, ends)
+        for part in stalled:
+            log.warning("fetching of %s-%d stopped at %d of %d", *part, positions[part], ends[part])
+            self._metrics.stalled_fetches.inc()
+            if self._polling is not None:
+                self._polling.read_again(part, positions[part])
+        if hopeless:
+            log.error("fetching of %s does not start again: ending the process", hopeless)
+            self._config.exit(Exit.CONSUMER_FATAL)
 
     def fetched(self, fetched: Sequence[Fetched]) -> None:
         """Records to deliver."""

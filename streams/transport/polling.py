@@ -32,6 +32,7 @@ _POLL_S = 0.05
 _CALLBACK_S = 60.0
 _LOST_CALLBACK_S = 20.0
 _NO_MEMBER_S = 0.5
+_QUIET_S = 15.0
 _SEEK_RETRY_S = 0.01
 _SEEK_GIVE_UP_S = 30.0
 
@@ -53,6 +54,10 @@ class Listener(Protocol):
 
     def out_of_range(self, part: Part) -> None:
         """The log no longer has the offset that was to be read."""
+        ...
+
+    def quiet(self, positions: dict[Part, int]) -> None:
+        """Partitions that are read but of which nothing came for a while, and where they stand."""
         ...
 
     def fetched(self, fetched: Sequence[Fetched]) -> None:
@@ -85,6 +90,7 @@ class ConsumeThread:
         self._fetched = 0
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="consume", daemon=True)
+        self._quiet_report = time.monotonic() + _QUIET_S
         self.full = 0
         """How many partitions are paused because their window is full."""
         self.metadata = b""
@@ -105,6 +111,10 @@ class ConsumeThread:
         """Pause the partition and forget its tracker: records on their way are dropped."""
         self._commands.append(lambda: self._pause_and_forget(part))
 
+    def read_again(self, part: Part, position: int) -> None:
+        """Seek the partition to where it stands: its fetching seems to have stopped."""
+        self._commands.append(lambda: self._seek_again(part, position))
+
     def leave(self, wait_s: float) -> bool:
         """Leave the group and end; False when that took too long. Blocks: not for the loop itself."""
         self._stop = True
@@ -122,6 +132,7 @@ class ConsumeThread:
                 while self._commands:
                     self._commands.popleft()()
                 self._regulate()
+                self._report_quiet()
                 self._poll()
         except Exception:
             log.exception("the consume thread failed: ending the process")
@@ -209,6 +220,21 @@ class ConsumeThread:
                 reading.is_fresh = True
                 self._try(self._consumer.resume, [TopicPartition(*part)])
         self.full = full
+
+    def _report_quiet(self) -> None:
+        if time.monotonic() < self._quiet_report:
+            return
+        self._quiet_report = time.monotonic() + _QUIET_S
+        running = {part: reading for part, reading in self._reading.items() if part not in self._paused}
+        quiet = {part: reading.position for part, reading in running.items() if reading.stood_still()}
+        if quiet:
+            self._loop.call_soon_threadsafe(self._listener.quiet, quiet)
+
+    def _seek_again(self, part: Part, position: int) -> None:
+        reading = self._reading.get(part)
+        if reading is not None and reading.position == position:
+            reading.is_fresh = True
+            self._try(self._consumer.seek, TopicPartition(*part, position))
 
     def _seek(self, owned: OwnedPartition, tracker: Tracker, since: float) -> None:
         if owned.is_closed or self._stop:

@@ -22,7 +22,16 @@ class Fetched:
 class Reading:
     """Belongs to the consume thread; the tracker moves in the loop, and only forward."""
 
-    __slots__ = ("_suspect", "blocked_at", "is_fresh", "is_full", "owned", "position", "tracker")
+    __slots__ = (
+        "_last_position",
+        "_suspect",
+        "blocked_at",
+        "is_fresh",
+        "is_full",
+        "owned",
+        "position",
+        "tracker",
+    )
 
     def __init__(self, owned: OwnedPartition, tracker: Tracker) -> None:
         self.owned, self.tracker = owned, tracker
@@ -32,6 +41,7 @@ class Reading:
         self.is_fresh = True
         """Fetching was started or resumed, and nothing came yet."""
         self._suspect: int | None = None
+        self._last_position: int | None = None
         self.blocked_at: int | None = None
         """The tracker's base when a record did not fit: nothing changes before it moves."""
 
@@ -54,6 +64,12 @@ class Reading:
             return False
         self._suspect = first
         return True
+
+    def stood_still(self) -> bool:
+        """Whether nothing was handed over since this was asked before."""
+        still = self._last_position == self.position
+        self._last_position = self.position
+        return still
 
     def fit(self, records: Sequence[Message], window: int) -> int:
         """How many of the records lie within the window.

@@ -70,6 +70,13 @@ def test_an_end_of_the_log_behind_the_position_is_looked_at_twice(owned: OwnedPa
     assert not reading.jumped(records([5]), None)
 
 
+def test_a_partition_stands_still_when_its_position_is_the_same_twice(owned: OwnedPartition) -> None:
+    reading = Reading(owned, Tracker("t", 0, 5))
+    assert [reading.stood_still(), reading.stood_still()] == [False, True]
+    reading.position = 6
+    assert not reading.stood_still()
+
+
 def test_the_end_of_the_log_counts_only_behind_everything_that_was_read(owned: OwnedPartition) -> None:
     reading = Reading(owned, Tracker("t", 0, 0))
     assert reading.reach(0, WINDOW) is None
