@@ -9,7 +9,7 @@ import psutil
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds that the process and its children have used so far; of this process without its children."""
+    """CPU seconds of a process and its children so far; of this process itself without its children."""
     try:
         process = psutil.Process(pid)
         if pid == os.getpid():
