@@ -17,6 +17,7 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ OUTPUT_LIMIT_BYTES = 64 << 10
 ERROR_TAIL_BYTES = 4 << 10
 GRACE_S = 3.0
 ENVIRONMENT_ALLOWED = ("TASK_*", "LANG", "LC_*", "TZ")
-_CHUNK_BYTES = 64 << 10
+_LAST_WORDS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +99,21 @@ class CodingCommand:
         cancellation goes on. Either takes at most the grace and a second more.
         """
         started = time.monotonic()
-        async with self._kept(folder, environment) as child:
-            try:
+        output, errors = Kept(OUTPUT_LIMIT_BYTES, on_output), Kept(ERROR_TAIL_BYTES, tail=True)
+        try:
+            async with self._running(prompt, folder, environment, output, errors) as child:
                 async with asyncio.timeout(timeout_s):
-                    output, errors, code = await _talk(child, prompt, on_output)
-            except TimeoutError:
-                text = f"the command did not end within {timeout_s:g} s and was killed"
-                raise TransientError(text, code="timeout") from None
+                    code = await child.wait()
+                # The keeper has ended all that could still write; if it was killed, others may hold the pipe.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LAST_WORDS_S):
+                        await output.closed.wait()
+                        await errors.closed.wait()
+        except TimeoutError:
+            text = f"the command did not end within {timeout_s:g} s and was killed"
+            raise TransientError(text, code="timeout") from None
         return Finished(
-            exit_code=code,
+            exit_code=code if code >= 0 else 128 - code,
             output=output.text(),
             truncated=output.dropped > 0,
             error_tail=errors.text(),
@@ -114,85 +121,112 @@ class CodingCommand:
         )
 
     @contextlib.asynccontextmanager
-    async def _kept(
-        self, folder: Path, environment: Mapping[str, str]
+    async def _running(
+        self, prompt: str, folder: Path, environment: Mapping[str, str], output: "Kept", errors: "Kept"
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         lifeline, held = os.pipe()
         try:
-            child = await asyncio.create_subprocess_exec(
+            async with _into(output) as out, _into(errors) as err:
+                with tempfile.TemporaryFile() as given:
+                    given.write(prompt.encode())
+                    given.seek(0)
+                    child = await self._start(given.fileno(), out, err, lifeline, folder, environment)
+                try:
+                    yield child
+                finally:
+                    os.close(held)
+                    held = -1
+                    await asyncio.shield(_ended(child, self._grace_s + 1.0))
+        finally:
+            os.close(lifeline)
+            if held >= 0:
+                os.close(held)
+
+    async def _start(
+        self,
+        given: int,
+        out: "_End",
+        err: "_End",
+        lifeline: int,
+        folder: Path,
+        environment: Mapping[str, str],
+    ) -> asyncio.subprocess.Process:
+        # No pipes of asyncio's own: with those a process counts as running while anyone holds one.
+        try:
+            return await asyncio.create_subprocess_exec(
                 *keeper_argv(lifeline, self._grace_s),
                 *self._argv,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdin=given,
+                stdout=out.descriptor,
+                stderr=err.descriptor,
                 cwd=folder,
                 env=dict(environment),
                 pass_fds=(lifeline,),
                 start_new_session=True,
             )
         except OSError as error:
-            os.close(held)
             raise TransientError(f"the command did not start: {error}", code="start_failed") from error
         finally:
-            os.close(lifeline)
-        try:
-            yield child
-        finally:
-            os.close(held)
-            await asyncio.shield(_ended(child, self._grace_s + 1.0))
+            out.close()
+            err.close()
 
 
-class _Kept:
-    """The first bytes of a stream (or its last, with `tail`), and how many were dropped."""
+class Kept(asyncio.Protocol):
+    """A stream's first bytes (its last, with `tail`); `closed` when nobody can write to it any more."""
 
-    def __init__(self, limit: int, *, tail: bool = False) -> None:
-        self._limit = limit
-        self._tail = tail
+    def __init__(self, limit: int, heard: Callable[[int], None] | None = None, *, tail: bool = False) -> None:
+        self._limit, self._heard, self._tail = limit, heard, tail
         self._bytes = b""
         self.total = 0
+        self.closed = asyncio.Event()
 
     @property
     def dropped(self) -> int:
+        """How many bytes were not kept."""
         return self.total - len(self._bytes)
 
-    def add(self, chunk: bytes) -> None:
-        self.total += len(chunk)
+    def data_received(self, data: bytes) -> None:
+        """Keep what there is room for."""
+        self.total += len(data)
         if self._tail:
-            self._bytes = (self._bytes + chunk)[-self._limit :]
+            self._bytes = (self._bytes + data)[-self._limit :]
         elif len(self._bytes) < self._limit:
-            self._bytes = (self._bytes + chunk)[: self._limit]
+            self._bytes = (self._bytes + data)[: self._limit]
+        if self._heard is not None:
+            self._heard(self.total)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The other ends are closed."""
+        self.closed.set()
 
     def text(self) -> str:
+        """What was kept."""
         return self._bytes.decode(errors="replace")
 
 
-async def _talk(
-    child: asyncio.subprocess.Process, prompt: str, on_output: Callable[[int], None]
-) -> tuple[_Kept, _Kept, int]:
-    output, errors = _Kept(OUTPUT_LIMIT_BYTES), _Kept(ERROR_TAIL_BYTES, tail=True)
-    assert child.stdout is not None
-    assert child.stderr is not None
-    async with asyncio.TaskGroup() as streams:
-        streams.create_task(_feed(child, prompt))
-        streams.create_task(_drain(child.stdout, output, on_output))
-        streams.create_task(_drain(child.stderr, errors, lambda total: None))
-    return output, errors, await child.wait()
+@dataclass(slots=True)
+class _End:
+    """The writing end of a pipe, which the child takes over."""
+
+    descriptor: int
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
-async def _feed(child: asyncio.subprocess.Process, prompt: str) -> None:
-    assert child.stdin is not None
-    # A command need not read its input.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        child.stdin.write(prompt.encode())
-        await child.stdin.drain()
-        child.stdin.close()
-        await child.stdin.wait_closed()
-
-
-async def _drain(stream: asyncio.StreamReader, kept: _Kept, heard: Callable[[int], None]) -> None:
-    while chunk := await stream.read(_CHUNK_BYTES):
-        kept.add(chunk)
-        heard(kept.total)
+@contextlib.asynccontextmanager
+async def _into(kept: Kept) -> AsyncIterator[_End]:
+    """A pipe whose other end is read into `kept`."""
+    read, write = os.pipe()
+    end = _End(write)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: kept, os.fdopen(read, "rb", 0))
+    try:
+        yield end
+    finally:
+        end.close()
+        transport.close()
 
 
 async def _ended(child: asyncio.subprocess.Process, limit_s: float) -> None:

@@ -66,6 +66,7 @@ class Consuming:
         self._batch_records = batch_records
         self._positions = Positions()
         self._pending = Batch()
+        self._repeating: set[Place] = set()
         self._stopping = threading.Event()
         self._joined = False
         self._absence = Absence(jitter)
@@ -157,6 +158,7 @@ class Consuming:
                 log.debug("not seekable yet", topic=topic, partition=partition, reason=str(error))
                 continue
             self._positions.place((topic, partition), offset)
+            self._repeating.discard((topic, partition))
             self._consumer.resume([start])
 
     def _look(self) -> None:
@@ -188,10 +190,11 @@ class Consuming:
                 self._complain(message)
                 continue
             place, offset = source(message)
-            match self._positions.arrive(place, offset):
+            pending = self._pending.moves.get(place)
+            match self._positions.arrive(place, offset, pending.next if pending else None):
                 case Arrival.FOREIGN:
                     continue
-                case Arrival.BEHIND if not self._begins_anew(place, offset):
+                case Arrival.BEHIND if not self._begins_anew(place):
                     continue
                 case Arrival.GAP:
                     lost = self._ends.lost(place, self._positions.placed[place])
@@ -204,22 +207,38 @@ class Consuming:
         self._pending.moves[place] = Move(*place, expected, source(message)[1] + 1)
         self._pending.messages.append(message)
 
-    def _begins_anew(self, place: Place, offset: int) -> bool:
-        known = self._pending.moves.get(place)
-        position = self._positions.placed[place]
-        if known is not None and known.next < position:
-            return offset >= known.next
-        return self._ends.is_new(place, position)
+    def _begins_anew(self, place: Place) -> bool:
+        """Whether a record before our position is to be written, because the log was made again.
+
+        Else it is a repeat: a seek raced with the consumer's own look for the log's start. Once more helps.
+        """
+        if place in self._repeating:
+            return False
+        pending = self._pending.moves.get(place)
+        if pending is None and self._ends.is_new(place, self._positions.placed[place]):
+            return True
+        self._repeating.add(place)
+        following = pending.next if pending else self._positions.placed[place]
+        with contextlib.suppress(KafkaException):
+            self._consumer.seek(TopicPartition(*place, following or OFFSET_BEGINNING))
+        return False
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        """Take the partitions without reading: their positions are found outside of this callback."""
+        """Begin where the target stands; when it does not say now, take the partitions without reading."""
         self._joined = True
-        starts = [TopicPartition(one.topic, one.partition, OFFSET_BEGINNING) for one in partitions]
-        consumer.incremental_assign(starts)
-        if starts:
-            consumer.pause(starts)
         places = [(one.topic, one.partition) for one in partitions]
         self._positions.assign(places)
+        self._repeating.difference_update(places)
+        found: dict[Place, int] = {}
+        if places and not self._absence.failures:
+            with contextlib.suppress(TargetAwayError):
+                found = self._target.positions(places)
+        starts = [TopicPartition(*place, found.get(place) or OFFSET_BEGINNING) for place in places]
+        consumer.incremental_assign(starts)
+        for place, offset in found.items():
+            self._positions.place(place, offset)
+        if places and not found:
+            consumer.pause(starts)
         log.info("partitions assigned", target=self._target.name, partitions=len(places))
 
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:

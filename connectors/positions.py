@@ -73,14 +73,17 @@ class Positions:
         self.unplaced.update(found)
         return found
 
-    def arrive(self, place: Place, offset: int) -> Arrival:
-        """What the next record read of a partition is. The position itself moves when it is written."""
+    def arrive(self, place: Place, offset: int, following: int | None = None) -> Arrival:
+        """What a record that was read is. `following` comes after what is read already and not yet written.
+
+        The position itself moves when the record is written.
+        """
         position = self.placed.get(place)
         if position is None:
             return Arrival.FOREIGN
         first = place in self._unread
         self._unread.discard(place)
-        if offset < position:
+        if offset < (position if following is None else following):
             return Arrival.BEHIND
         return Arrival.GAP if first and offset > position else Arrival.NEXT
 

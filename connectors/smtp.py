@@ -182,7 +182,8 @@ def _failure(error: aiosmtplib.SMTPException) -> TransientError | PermanentError
         return _refusal(error, str(error.code))
     if isinstance(error, aiosmtplib.SMTPTimeoutError):
         return TransientError(f"the SMTP server did not answer in time: {error}", code="timeout")
-    if isinstance(error, aiosmtplib.SMTPNotSupported):
+    # The library has no class of its own for "no STARTTLS here".
+    if isinstance(error, aiosmtplib.SMTPNotSupported) or type(error) is aiosmtplib.SMTPException:
         return PermanentError(f"the SMTP server cannot do what is needed: {error}", code="not_supported")
     return TransientError(f"the connection to the SMTP server broke: {error}", code="connection")
 

@@ -1,5 +1,6 @@
-"""CPU time as the kernel counts it: user and system, by process with its children, and by thread."""
+"""CPU time as the kernel counts it, user and system: by process with its children, and by thread."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,12 @@ import psutil
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds that the process and its living children have used so far."""
+    """CPU seconds of a process and its children so far; of this process itself without its children."""
     try:
         process = psutil.Process(pid)
+        if pid == os.getpid():
+            own = process.cpu_times()
+            return float(own.user + own.system)
         family = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return 0.0

@@ -64,15 +64,16 @@ async def _run(jobs: int, profile: bool, say: Say) -> tuple[Figures, dict[str, A
 async def _measure(on: Infrastructure, settings: Settings, running: Running, jobs: int) -> Figures:
     status = StatusStore(settings.redis.url.get_secret_value(), settings.kafka.topic_prefix)
     try:
-        await _drain(on, settings, running, status, min(WARM_UP, jobs))
+        await _drain(on, settings, running, status, min(WARM_UP, jobs), sampled=False)
         return await _drain(on, settings, running, status, jobs)
     finally:
         await status.close()
 
 
 async def _drain(
-    on: Infrastructure, settings: Settings, running: Running, status: StatusStore, jobs: int
-) -> Figures:
+    on: Infrastructure, settings: Settings, running: Running, status: StatusStore, jobs: int,
+    *, sampled: bool = True,
+) -> Figures:  # fmt: skip
     codec, topology = Codec(), Topology.of(settings.kafka)
     made = load.requests(jobs, codec)
     before = (await status.counts(load.QUEUE)).get("completed", 0)
@@ -81,11 +82,13 @@ async def _drain(
     try:
         threads = {name: by_thread(running.pids[name]) for name in PROFILED}
         meter = Meter.start({**on.pids, **running.pids, "bench itself": os.getpid()})
+        running.sample(sampled)
         began = time.monotonic()
         ended, produced = await asyncio.gather(
             asyncio.to_thread(drain.until_ended, made.ids, codec, LIMIT_S),
             asyncio.to_thread(load.produce, settings.kafka, topology.job_requests, made.records),
         )
+        running.sample(False)
         await _readable(status, before + jobs)
         readable = time.monotonic()
         used = meter.used()

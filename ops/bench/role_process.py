@@ -1,11 +1,13 @@
 """A role as in production but for its handlers: `python -m ops.bench.role_process router|worker`.
 
 The handlers of the worker are replaced through composition: one that does nothing, or one that says when it
-started. TIERFLOW_BENCH_PROFILE names a file for the samples of the loop's thread.
+started. TIERFLOW_BENCH_PROFILE names a file for the samples of the loop's thread; SIGUSR1 begins and SIGUSR2
+ends the sampling.
 """
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -44,6 +46,8 @@ def main(name: str, handler: str = "nothing") -> None:
     path = os.environ.get(PROFILE)
     sampler = Sampler() if path else None
     if sampler:
+        signal.signal(signal.SIGUSR1, lambda *_: sampler.on.set())
+        signal.signal(signal.SIGUSR2, lambda *_: sampler.on.clear())
         sampler.start()
 
     def make() -> role.Made:

@@ -1,6 +1,8 @@
 """Starts roles for a benchmark: the commands that `tierflow up` uses, some replaced by our own process."""
 
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -26,6 +28,11 @@ class Running:
     pids: Mapping[str, int]
     gateway_url: str
     profiles: dict[str, Path] = field(default_factory=dict)
+
+    def sample(self, on: bool) -> None:
+        """Begin or end the sampling of the roles that were started for it."""
+        for name in self.profiles:
+            os.kill(self.pids[name], signal.SIGUSR1 if on else signal.SIGUSR2)
 
     def samples(self) -> dict[str, Any]:
         """What the sampled roles wrote when they stopped."""

@@ -18,7 +18,7 @@ _LOOP = ("asyncio/runners.py", "uvloop/__init__.py", "asyncio/base_events.py", "
 
 
 class Sampler:
-    """Samples the thread that constructs it, from `start` to `stop`."""
+    """Samples the thread that constructs it while it is on, from `start` to `stop`."""
 
     def __init__(self) -> None:
         self._target = threading.get_ident()
@@ -26,6 +26,7 @@ class Sampler:
         self._own: Counter[str] = Counter()
         self._within: Counter[str] = Counter()
         self._samples = 0
+        self.on = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -49,6 +50,8 @@ class Sampler:
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_S):
+            if not self.on.is_set():
+                continue
             frame = sys._current_frames().get(self._target)
             if frame is not None:
                 self._take(frame)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import click
+import httpx
 from rich.console import Console
 
 from ops.demo.gateway import DemoError
@@ -32,8 +33,8 @@ def command(as_json: bool, keep: bool, data: Path | None) -> None:
     console = Console(stderr=True)
     try:
         outcome = asyncio.run(_run(folder, console, keep=keep, bars=not as_json))
-    except (DemoError, StackError) as error:
-        raise click.ClickException(str(error)) from error
+    except (DemoError, StackError, httpx.HTTPError) as error:
+        raise click.ClickException(str(error) or type(error).__name__) from error
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=2))
     else:

@@ -1,7 +1,8 @@
 """An SMTP server that keeps what it gets: `python -m ops.emulators.smtp --port PORT --control-port PORT`.
 
 It answers recipients gone@... with 550, slow@... with 451 the first time, and breaks the connection after the
-text of a message to drop@..., having kept it. With --user and --password it asks for them. Control over HTTP:
+text of a message to drop@..., having kept it. With --user and --password it asks for
+them, with --tls-chain and --tls-key (PEM files) for STARTTLS. Control over HTTP:
 
 GET /           how many messages, and how many per recipient
 GET /messages   each message: from, to, subject, message_id, text
@@ -13,6 +14,7 @@ import contextlib
 import email
 import email.policy
 import signal
+import ssl
 import warnings
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -73,7 +75,7 @@ def received(sender: str, to: list[str], content: bytes) -> Received:
     """The message of an envelope."""
     message = email.message_from_bytes(content, policy=email.policy.default)
     body = message.get_body(("plain",))
-    text = body.get_content() if body is not None else ""
+    text = body.get_content().replace("\r\n", "\n") if body is not None else ""
     return Received(sender, to, str(message["Subject"]), str(message["Message-ID"]), text)
 
 
@@ -93,8 +95,10 @@ def control(mailbox: Mailbox) -> web.Application:
     return app
 
 
-def protocol(mailbox: Mailbox, user: str | None, password: str | None) -> SMTP:
-    """The server's side of one connection."""
+def protocol(
+    mailbox: Mailbox, user: str | None, password: str | None, tls: ssl.SSLContext | None = None
+) -> SMTP:
+    """The server's side of one connection; with `tls` it insists on STARTTLS."""
 
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         given = (data.login, data.password) if isinstance(data, LoginPassword) else None
@@ -106,6 +110,8 @@ def protocol(mailbox: Mailbox, user: str | None, password: str | None) -> SMTP:
         mailbox,
         data_size_limit=MAX_MESSAGE_BYTES,
         enable_SMTPUTF8=True,
+        tls_context=tls,
+        require_starttls=tls is not None,
         auth_required=user is not None,
         auth_require_tls=False,
         authenticator=authenticate if user is not None else None,
@@ -115,6 +121,10 @@ def protocol(mailbox: Mailbox, user: str | None, password: str | None) -> SMTP:
 async def serve(arguments: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT."""
     mailbox, stopped = Mailbox(), asyncio.Event()
+    tls = None
+    if arguments.tls_chain:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(arguments.tls_chain, arguments.tls_key)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
@@ -123,7 +133,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", arguments.control_port).start()
     server = await loop.create_server(
-        lambda: protocol(mailbox, arguments.user, arguments.password), "127.0.0.1", arguments.port
+        lambda: protocol(mailbox, arguments.user, arguments.password, tls), "127.0.0.1", arguments.port
     )
     watching = asyncio.create_task(watch.ended(arguments.with_pid))
     watching.add_done_callback(lambda _: stopped.set())
@@ -141,6 +151,8 @@ def main() -> None:
     parser.add_argument("--with-pid", type=int, help="end with this process")
     parser.add_argument("--user")
     parser.add_argument("--password")
+    parser.add_argument("--tls-chain")
+    parser.add_argument("--tls-key")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(parser.parse_args()))
 

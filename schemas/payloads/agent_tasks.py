@@ -27,3 +27,12 @@ class CodingTask(Contract):
     user_id: Name
     config: CodingTaskConfig = CodingTaskConfig()
     project_id: UUID | None = None
+
+    def own_timeout_s(self) -> float | None:
+        """Its own limit and a little more: the command is ended by the handler, which knows how."""
+        return self.config.timeout + 10 if "timeout" in self.config.model_fields_set else None
+
+    def own_attempts(self) -> int | None:
+        """The first attempt and the retries asked for."""
+        retries = self.config.retry_attempts
+        return None if retries is None else retries + 1

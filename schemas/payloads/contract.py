@@ -50,6 +50,14 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel)
 
+    def own_timeout_s(self) -> float | None:
+        """A time limit that the data itself asks for; None: the type's."""
+        return None
+
+    def own_attempts(self) -> int | None:
+        """A number of attempts that the data itself asks for; None: the type's."""
+        return None
+
     @classmethod
     def parse(cls, data: str | bytes) -> Self:
         """The typed data of a JSON text; ContractError with every problem when it does not hold."""

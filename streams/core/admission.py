@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import structs
+
 from schemas.catalogue import JobType, find_event, find_type
 from schemas.errors import ContractError, Problem
 from schemas.keys import digest, fill
+from schemas.payloads.contract import Contract
 from schemas.records import Backoff, Event, Job, JobOptions, JobRequest
 
 MAX_ATTEMPTS = 10
@@ -43,15 +46,17 @@ def job_of_request(request: JobRequest, source: Source) -> Job:
     problems = option_problems(request.options) + record_problems(request, request.accepted_at)
     if problems:
         raise ContractError(problems)
-    data = normalised(job_type, request.data)
+    contract = job_type.contract.parse(request.data)
+    data = _one_spelling(contract)
     document_id = _document_of(request, data)
     key = request.options.idempotency_key or (
         fill(job_type.idempotency, data, request.accepted_at) if job_type.idempotency else None
     )
     ordering_key = _ordering_key(job_type, request, data, key)
     return _job(
-        job_type, source, request.job_id, request.data, data, request.accepted_at, request.options,
-        ordering_key, key, document_id, request.user_id, request.tenant_id, request.request_id,
+        job_type, source, request.job_id, request.data, data, request.accepted_at,
+        _with_own(request.options, contract), ordering_key, key, document_id, request.user_id,
+        request.tenant_id, request.request_id,
     )  # fmt: skip
 
 
@@ -61,16 +66,26 @@ def job_of_event(event: Event, source: Source) -> Job:
     problems = record_problems(event, event.timestamp)
     if problems:
         raise ContractError(problems)
-    data = normalised(job_type, event.data)
+    data = _one_spelling(job_type.contract.parse(event.data))
     return _job(
         job_type, source, event.event_id, event.data, data, event.timestamp, JobOptions(),
         event.document_id, None, event.document_id, event.user_id, event.tenant_id, event.request_id,
     )  # fmt: skip
 
 
-def normalised(job_type: JobType, data: str) -> dict[str, Any]:
+def _one_spelling(contract: Contract) -> dict[str, Any]:
     """The data with its defaults, in one spelling (UUIDs, times), so that equal jobs get equal keys."""
-    return job_type.contract.parse(data).model_dump(mode="json", by_alias=True)
+    return contract.model_dump(mode="json", by_alias=True)
+
+
+def _with_own(options: JobOptions, contract: Contract) -> JobOptions:
+    """What the data itself asks for counts where the options say nothing."""
+    timeout_s, attempts = contract.own_timeout_s(), contract.own_attempts()
+    if options.timeout_ms is None and timeout_s is not None:
+        options = structs.replace(options, timeout_ms=round(timeout_s * 1000))
+    if options.attempts is None and attempts is not None:
+        options = structs.replace(options, attempts=attempts)
+    return options
 
 
 def data_hash(data: Mapping[str, Any]) -> bytes:

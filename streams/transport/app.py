@@ -173,9 +173,8 @@ class EngineApp(faust.App):
         }
         for table in self.engine_tables.values():
             expected[table.changelog] = f"changelog of table {table.name}"
-        counts = await asyncio.to_thread(topic_check.wait_for_counts, self.engine)
-        topic_check.verify(expected, self.conf.topic_partitions, counts)
-        return counts
+        partitions = self.conf.topic_partitions
+        return await asyncio.to_thread(topic_check.checked_counts, self.engine, expected, partitions)
 
     async def on_stop(self) -> None:
         """Drain and leave the group while the agents still run."""

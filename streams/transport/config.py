@@ -96,6 +96,8 @@ class EngineConfig:
             "isolation.level": "read_committed",
             # Offsets below the log's start must be counted as a loss, never skipped silently.
             "auto.offset.reset": "error",
+            # The end of a log is an event: markers before it are then no lag.
+            "enable.partition.eof": True,
             "fetch.wait.max.ms": 100,
             "fetch.min.bytes": 1,
             "fetch.queue.backoff.ms": 5,

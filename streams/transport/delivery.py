@@ -9,7 +9,7 @@ from confluent_kafka import Message
 from faust.types.tuples import TP, ConsumerMessage
 
 from streams.transport.owned import OwnedPartition
-from streams.transport.polling import Fetched
+from streams.transport.reading import Fetched
 from streams.transport.step import Chunk, Step
 from streams.transport.tracker import Tracker
 
@@ -36,12 +36,12 @@ class Delivery:
         generation: Callable[[], int],
     ) -> None:
         self._on_message, self._chunked, self._generation = on_message, chunked, generation
-        self._queue: deque[Fetched] = deque()
+        self._queue: deque[Sequence[Fetched]] = deque()
         self._wake = asyncio.Event()
         self.delivered = 0
         """Records taken from the queue so far; read by the consume thread."""
 
-    def put(self, fetched: Fetched) -> None:
+    def put(self, fetched: Sequence[Fetched]) -> None:
         """Records that the consume thread read."""
         self._queue.append(fetched)
         self._wake.set()
@@ -52,9 +52,12 @@ class Delivery:
             while not self._queue:
                 self._wake.clear()
                 await self._wake.wait()
-            for owned, tracker, records in self._queue.popleft():
-                await self._deliver(owned, tracker, records)
-                self.delivered += len(records)
+            for fetched in self._queue.popleft():
+                if fetched.records:
+                    await self._deliver(fetched.owned, fetched.tracker, fetched.records)
+                    self.delivered += len(fetched.records)
+                if fetched.end is not None:
+                    pass_markers(fetched.tracker, fetched.end)
             await asyncio.sleep(0)
 
     async def _deliver(self, owned: OwnedPartition, tracker: Tracker, records: Sequence[Message]) -> None:
@@ -115,6 +118,13 @@ def claim(tracker: Tracker, records: Sequence[Message]) -> Sequence[Message]:
         expected = offset + 1
     tracker.complete(expected, last + 1)
     return records
+
+
+def pass_markers(tracker: Tracker, end: int) -> None:
+    """The log ends here: what lies between the last record and its end are markers, so no lag remains."""
+    if end > tracker.next:
+        tracker.complete(tracker.next, end)
+        tracker.next = end
 
 
 def _offset(record: Message) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient
 
-from streams.transport import identity, topic_check
+from streams.transport import identity, parking, topic_check
 from streams.transport.assignment import Assignment
 from streams.transport.committer import Committer
 from streams.transport.config import EngineConfig
@@ -18,9 +18,11 @@ from streams.transport.delivery import Delivery
 from streams.transport.errors import Exit, ProducerFatal
 from streams.transport.limits import Limits
 from streams.transport.metrics import EngineMetrics
-from streams.transport.polling import ConsumeThread, Fetched, Part
+from streams.transport.polling import ConsumeThread, Part
+from streams.transport.reading import Fetched
 from streams.transport.recovery import Recovery
 from streams.transport.serial_thread import SerialThread
+from streams.transport.stalls import Stalls
 from streams.transport.table_partition import TablePartition
 from streams.transport.transaction import Transactor
 from streams.transport.watchdog import Watchdog
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _FATALS, _FATALS_S = 5, 60.0
 _LEAVE_S = 10.0
+_STALLS = 3
 _SWITCH_S = 0.001
 
 
@@ -73,6 +76,7 @@ class Engine:
         self._polling: ConsumeThread | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._fatals: deque[float] = deque(maxlen=_FATALS)
+        self._stalls = Stalls(_STALLS)
         self._stopping = False
         self._watchdog = Watchdog(config, asyncio.get_running_loop(), self._calls)
 
@@ -161,9 +165,26 @@ class Engine:
         if not self._stopping:
             self._in_background(self.assignment.restart([part[1]], self._committer.idle))
 
-    def fetched(self, records: Fetched) -> None:
+    def quiet(self, positions: dict[Part, int]) -> None:
+        """Look whether there is really nothing to read."""
+        self._in_background(self._wake(positions))
+
+    async def _wake(self, positions: dict[Part, int]) -> None:
+        """A fetch that stopped is started again; when that does not help, a new process does."""
+        ends = await asyncio.to_thread(parking.log_ends, self.admin, list(positions))
+        stalled, hopeless = self._stalls.judge(positions, ends)
+        for part in stalled:
+            log.warning("fetching of %s-%d stopped at %d of %d", *part, positions[part], ends[part])
+            self._metrics.stalled_fetches.inc()
+            if self._polling is not None:
+                self._polling.read_again(part, positions[part])
+        if hopeless:
+            log.error("fetching of %s does not start again: ending the process", hopeless)
+            self._config.exit(Exit.CONSUMER_FATAL)
+
+    def fetched(self, fetched: Sequence[Fetched]) -> None:
         """Records to deliver."""
-        self._delivery.put(records)
+        self._delivery.put(fetched)
 
     # -- inside
 
@@ -194,6 +215,8 @@ class Engine:
             if self._polling is not None:
                 self._metrics.paused_partitions.set(self._polling.full)
             await asyncio.sleep(1.0)
+            for owned in self.assignment.open.values():
+                owned.commit_markers()
             if identity.parse(self._group_metadata()).is_member and not self._stopping:
                 await self._committer.idle()
                 self.assignment.open_missing()

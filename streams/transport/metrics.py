@@ -24,6 +24,7 @@ class EngineMetrics:
             "lost_offsets", "Source offsets that were gone before they were read. Alert."
         )
         self.guarded = counter("offsets_went_back", "Group offsets found behind the changelog's. Alert.")
+        self.stalled_fetches = counter("stalled_fetches", "Fetches that stopped before the log's end.")
         self.failed_steps = counter(
             "failed_steps", "Steps an agent left with an exception; their records stay open."
         )

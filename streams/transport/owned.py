@@ -43,6 +43,7 @@ class OwnedPartition:
         self._on_work = on_work
         self._batch = Batch(self)
         self._sealed: Batch | None = None
+        self._committed_base: dict[str, int] = {}
 
     @property
     def is_closed(self) -> bool:
@@ -92,11 +93,21 @@ class OwnedPartition:
         self._on_work(step.high - step.low)
         return batch
 
+    def commit_markers(self) -> None:
+        """Let the next transaction carry positions that only moved over markers: a quiet group has no lag."""
+        if self.is_stopping:
+            return
+        moved = [t for t in self.trackers.values() if t.base > self._committed_base.get(t.topic, t.start)]
+        self._batch.touched.update(moved)
+        if moved:
+            self._on_work(0)
+
     def take(self) -> Batch | None:
         """Seal everything completed since the last take; None when there is nothing."""
         if self.is_closed or not self._batch.touched:
             return None
         batch, self._batch = self._batch, Batch(self)
+        self._committed_base.update((tracker.topic, tracker.base) for tracker in batch.touched)
         tables = [table for table in self.tables.values() if table.has_new or table.keeps_positions]
         batch.seal([Changes(table, table.take()) for table in tables])
         self._sealed = batch

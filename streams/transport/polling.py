@@ -13,25 +13,26 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence, Set
 from typing import Any, Protocol, TypeVar
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streams.transport import identity
 from streams.transport.config import EngineConfig
 from streams.transport.errors import Exit
 from streams.transport.owned import OwnedPartition
-from streams.transport.reading import Reading
+from streams.transport.parking import parked
+from streams.transport.reading import Fetched, Reading
 from streams.transport.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Part = tuple[str, int]
-Fetched = list[tuple[OwnedPartition, Tracker, list[Message]]]
-
 _POLL_S = 0.05
 _CALLBACK_S = 60.0
 _LOST_CALLBACK_S = 20.0
 _NO_MEMBER_S = 0.5
+_QUIET_S = 15.0
 _SEEK_RETRY_S = 0.01
 _SEEK_GIVE_UP_S = 30.0
 
@@ -55,7 +56,11 @@ class Listener(Protocol):
         """The log no longer has the offset that was to be read."""
         ...
 
-    def fetched(self, records: Fetched) -> None:
+    def quiet(self, positions: dict[Part, int]) -> None:
+        """Partitions that are read but of which nothing came for a while, and where they stand."""
+        ...
+
+    def fetched(self, fetched: Sequence[Fetched]) -> None:
         """Records in the order of their partitions."""
         ...
 
@@ -77,6 +82,7 @@ class ConsumeThread:
         self._loop = asyncio.get_running_loop()
         # librdkafka's classic `range` is an eager assignor: assign and unassign as a whole.
         self._eager = config.protocol == "classic" and len(self._topics) > 1
+        self._admin = AdminClient(dict(config.client()))
         self._consumer = Consumer(config.consumer(group, one_topic=len(self._topics) == 1))
         self._commands: deque[Callable[[], None]] = deque()
         self._reading: dict[Part, Reading] = {}
@@ -84,6 +90,7 @@ class ConsumeThread:
         self._fetched = 0
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="consume", daemon=True)
+        self._quiet_report = time.monotonic() + _QUIET_S
         self.full = 0
         """How many partitions are paused because their window is full."""
         self.metadata = b""
@@ -104,6 +111,10 @@ class ConsumeThread:
         """Pause the partition and forget its tracker: records on their way are dropped."""
         self._commands.append(lambda: self._pause_and_forget(part))
 
+    def read_again(self, part: Part, position: int) -> None:
+        """Seek the partition to where it stands: its fetching seems to have stopped."""
+        self._commands.append(lambda: self._seek_again(part, position))
+
     def leave(self, wait_s: float) -> bool:
         """Leave the group and end; False when that took too long. Blocks: not for the loop itself."""
         self._stop = True
@@ -121,6 +132,7 @@ class ConsumeThread:
                 while self._commands:
                     self._commands.popleft()()
                 self._regulate()
+                self._report_quiet()
                 self._poll()
         except Exception:
             log.exception("the consume thread failed: ending the process")
@@ -136,25 +148,38 @@ class ConsumeThread:
             return
         # consume(n, timeout) waits for n records or the whole timeout: so one poll, then what is there.
         by_part: dict[Part, list[Message]] = {}
+        ends: dict[Part, int] = {}
         for message in (first, *consumer.consume(self._config.chunk_records - 1, 0)):
             error = message.error()
             topic, partition = message.topic(), message.partition()
-            if error is not None:
-                self._on_error(error, topic, partition)
-            elif topic is not None and partition is not None:
+            if topic is None or partition is None:
+                self._on_error(error, None)
+            elif error is None:
                 by_part.setdefault((topic, partition), []).append(message)
-        self._hand_over(by_part)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ends[topic, partition] = message.offset() or 0
+            else:
+                self._on_error(error, (topic, partition))
+        self._hand_over(by_part, ends)
 
-    def _hand_over(self, by_part: dict[Part, list[Message]]) -> None:
+    def _hand_over(self, by_part: dict[Part, list[Message]], ends: dict[Part, int]) -> None:
         """Records carry the tracker they were read for: one that was replaced meanwhile gets none of them."""
-        fetched: Fetched = []
-        for part, records in by_part.items():
+        fetched: list[Fetched] = []
+        for part in {**by_part, **ends}:
             reading = self._reading.get(part)
-            if reading is not None and (kept := self._within_window(reading, records)):
-                fetched.append((reading.owned, reading.tracker, kept))
+            if reading is None:
+                continue
+            records, end = by_part.get(part, []), ends.get(part)
+            if reading.jumped(records, end):
+                self._try(self._consumer.seek, TopicPartition(*part, reading.position))
+                continue
+            kept = self._within_window(reading, records)
+            end = reading.reach(end, self._config.window)
+            if kept or end is not None:
+                fetched.append(Fetched(reading.owned, reading.tracker, kept, end))
         if not fetched:
             return
-        self._fetched += sum(len(records) for _, _, records in fetched)
+        self._fetched += sum(len(entry.records) for entry in fetched)
         self._loop.call_soon_threadsafe(self._listener.fetched, fetched)
         # The loop is behind: wait a little, but poll again soon, because of rebalances.
         deadline = time.monotonic() + 0.1
@@ -168,6 +193,8 @@ class ConsumeThread:
 
     def _within_window(self, reading: Reading, records: list[Message]) -> list[Message]:
         """The records that fit; the others are sought again when the window has moved."""
+        if not records:
+            return records
         limit = reading.fit(records, self._config.window)
         kept = records if limit == len(records) else records[:limit]
         if kept:
@@ -190,8 +217,24 @@ class ConsumeThread:
                 self._try(self._consumer.pause, [TopicPartition(*part)])
             elif not wanted and part in self._paused:
                 self._paused.discard(part)
+                reading.is_fresh = True
                 self._try(self._consumer.resume, [TopicPartition(*part)])
         self.full = full
+
+    def _report_quiet(self) -> None:
+        if time.monotonic() < self._quiet_report:
+            return
+        self._quiet_report = time.monotonic() + _QUIET_S
+        running = {part: reading for part, reading in self._reading.items() if part not in self._paused}
+        quiet = {part: reading.position for part, reading in running.items() if reading.stood_still()}
+        if quiet:
+            self._loop.call_soon_threadsafe(self._listener.quiet, quiet)
+
+    def _seek_again(self, part: Part, position: int) -> None:
+        reading = self._reading.get(part)
+        if reading is not None and reading.position == position:
+            reading.is_fresh = True
+            self._try(self._consumer.seek, TopicPartition(*part, position))
 
     def _seek(self, owned: OwnedPartition, tracker: Tracker, since: float) -> None:
         if owned.is_closed or self._stop:
@@ -230,20 +273,22 @@ class ConsumeThread:
         except KafkaException as error:
             log.warning("%s: %s", function.__name__, error)
 
-    def _on_error(self, error: KafkaError, topic: str | None, partition: int | None) -> None:
+    def _on_error(self, error: KafkaError | None, part: Part | None) -> None:
+        if error is None:
+            return
         # For a fatal error the event carries code _FATAL while fatal() is False (confluent-kafka 2.16).
         if error.fatal() or error.code() == KafkaError._FATAL:
             log.error("the consumer is dead, ending the process: %s", error)
             self._config.exit(Exit.CONSUMER_FATAL)
-        elif error.code() == KafkaError._AUTO_OFFSET_RESET and topic is not None and partition is not None:
-            self._loop.call_soon_threadsafe(self._listener.out_of_range, (topic, partition))
-        elif error.code() != KafkaError._PARTITION_EOF:
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET and part in self._reading:
+            self._loop.call_soon_threadsafe(self._listener.out_of_range, part)
+        else:
             log.warning("consumer: %s", error)
 
     # -- rebalance callbacks, in this thread while it polls or closes
 
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        target = [TopicPartition(part.topic, part.partition, OFFSET_END) for part in parts]
+        target = parked(self._admin, parts)
         if self._eager:
             consumer.assign(target)
         else:

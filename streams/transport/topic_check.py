@@ -9,6 +9,8 @@ from confluent_kafka.admin import AdminClient
 from streams.transport.config import EngineConfig
 from streams.transport.errors import TopicMismatch
 
+_NEW_TOPIC_S = 3.0
+
 
 def partition_counts(admin: AdminClient, timeout_s: float = 5.0) -> dict[str, int]:
     """Partition count of every topic of the cluster. Blocks; raises KafkaException when no broker answers."""
@@ -28,6 +30,20 @@ def wait_for_counts(config: EngineConfig) -> dict[str, int]:
                 waited = f"{config.topic_check_s:.0f} s"
                 servers = config.bootstrap_servers
                 raise TopicMismatch(f"no answer from Kafka at {servers} for {waited}: {error}") from error
+
+
+def checked_counts(config: EngineConfig, expected: Mapping[str, str], partitions: int) -> dict[str, int]:
+    """Partition counts of all topics; TopicMismatch as `verify`. Blocks.
+
+    A topic may have been created a moment ago: brokers learn of it one after the other.
+    """
+    deadline = time.monotonic() + _NEW_TOPIC_S
+    while True:
+        counts = wait_for_counts(config)
+        if all(topic in counts for topic in expected) or time.monotonic() > deadline:
+            verify(expected, partitions, counts)
+            return counts
+        time.sleep(0.2)
 
 
 def verify(expected: Mapping[str, str], partitions: int, found: Mapping[str, int]) -> None:

@@ -8,7 +8,7 @@ class Tracker:
     threads may read `used`.
     """
 
-    __slots__ = ("base", "mask", "next", "partition", "topic")
+    __slots__ = ("base", "mask", "next", "partition", "start", "topic")
 
     def __init__(self, topic: str, partition: int, base: int, mask: int = 0) -> None:
         self.topic, self.partition = topic, partition
@@ -16,6 +16,7 @@ class Tracker:
         if mask:
             self.mask = mask
             self._advance()
+        self.start = self.base
 
     @property
     def used(self) -> int:

@@ -39,13 +39,12 @@ class Transactor:
     def connect(self) -> None:
         """Replace the producer; aborts what a predecessor of this name left open. Blocks until it works."""
         if self._producer is not None:
-            self._producer.purge()
-            self._producer = None
+            self._call(self._drop_producer)
         wait_s = 0.1
         while not self.stopped:
             producer = Producer(self._config.transactional_producer(self._app_id))
             try:
-                self._call(producer.init_transactions, _GIVE_UP_S / 3)
+                self._call(producer.init_transactions, _CALL_S)
             except KafkaException as error:
                 log.warning("init_transactions: %s", error)
                 time.sleep(wait_s)
@@ -76,6 +75,11 @@ class Transactor:
                 raise ProducerFatal(f"no transaction for {_NO_TRANSACTION_S} s")
             time.sleep(wait_s)
             wait_s = min(wait_s * 2, 0.5)
+
+    def _drop_producer(self) -> None:
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
 
     def _attempt(self, batches: Sequence[Batch], metadata: bytes) -> bool:
         """Write and commit once; False when aborted."""

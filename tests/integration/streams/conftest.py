@@ -42,7 +42,7 @@ class Cluster:
         producer = Producer({"bootstrap.servers": self.bootstrap})
         for value in values:
             producer.produce(self.topic(name), value, key, partition)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
 
     def produce_in_transaction(self, name: str, *values: bytes, commit: bool) -> None:
         producer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": uuid.uuid4().hex})

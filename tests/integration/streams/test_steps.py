@@ -142,6 +142,23 @@ async def test_markers_and_aborted_records_are_no_work(cluster: Cluster) -> None
     assert seen == [b"1", b"2", b"3", b"4"]
 
 
+async def test_a_quiet_group_has_no_lag_behind_markers(cluster: Cluster) -> None:
+    cluster.create("in")
+    app = cluster.app()
+
+    async def work(stream: Any) -> None:
+        async for _ in stream:
+            pass
+
+    app.agent(app.chunks(cluster.topic("in")), name="work")(work)
+    async with running(app):
+        cluster.produce_in_transaction("in", b"1", b"2", commit=True)
+        await until(lambda: cluster.committed("in").offset == 3)
+        transactions = count(app, "transactions")
+        with pytest.raises(AssertionError):
+            await until(lambda: count(app, "transactions") > transactions, 2.5)
+
+
 async def test_a_gap_larger_than_the_window_is_no_obstacle(cluster: Cluster) -> None:
     cluster.create("in")
     cluster.produce("in", b"first")

@@ -30,6 +30,19 @@ def test_a_record_before_the_position_is_behind() -> None:
     assert placed().arrive(PLACE, 9) is Arrival.BEHIND
 
 
+def test_a_record_that_was_read_already_is_behind() -> None:
+    positions = placed()
+    assert positions.arrive(PLACE, 10) is Arrival.NEXT
+    assert positions.arrive(PLACE, 10, following=11) is Arrival.BEHIND
+    assert positions.arrive(PLACE, 11, following=11) is Arrival.NEXT
+
+
+def test_a_log_that_begins_anew_is_read_on_below_the_position() -> None:
+    positions = placed()
+    assert positions.arrive(PLACE, 0) is Arrival.BEHIND
+    assert positions.arrive(PLACE, 1, following=1) is Arrival.NEXT
+
+
 def test_a_revoked_partition_takes_no_records() -> None:
     positions = placed()
     positions.revoke([PLACE])

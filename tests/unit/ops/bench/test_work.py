@@ -45,6 +45,7 @@ def test_every_request_is_a_valid_job_of_its_conversation() -> None:
 def test_the_sampler_sees_the_function_that_runs() -> None:
     sampler = Sampler()
     sampler.start()
+    sampler.on.set()
     try:
         _spin_until(lambda: any("_spin_until" in name for name in sampler.figures()["within"]))
     finally:

@@ -249,3 +249,14 @@ def test_an_event_is_a_job_in_the_order_of_its_document() -> None:
 def test_an_event_with_wrong_data_or_type_is_refused() -> None:
     assert fields_refused(an_event(data='{"cellId":"A1"}')) == ["data.newValue"]
     assert fields_refused(an_event(type="validation")) == ["type"]
+
+
+def test_a_coding_task_sets_its_own_limit_and_attempts() -> None:
+    job = admitted("coding-task", data={"config": {"timeout": 60, "retryAttempts": 0}})
+    assert (job.timeout_ms, job.attempts) == (70_000, 1)
+
+
+def test_options_win_over_what_the_data_asks_for() -> None:
+    options = JobOptions(attempts=4, timeout_ms=5_000)
+    job = admitted("coding-task", options, data={"config": {"timeout": 60, "retryAttempts": 0}})
+    assert (job.timeout_ms, job.attempts) == (5_000, 4)

@@ -6,7 +6,7 @@ from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.transport.delivery import claim
+from streams.transport.delivery import claim, pass_markers
 from streams.transport.tracker import Tracker
 
 
@@ -49,6 +49,17 @@ def test_records_completed_before_a_restart_are_skipped() -> None:
     assert offsets(claim(tracker, records([5, 6, 7, 8]))) == [5, 8]
     tracker.complete(5, 6)
     assert tracker.base == 8
+
+
+def test_markers_at_the_end_of_the_log_are_passed() -> None:
+    tracker = Tracker("t", 0, 5)
+    claim(tracker, records([5]))
+    pass_markers(tracker, 7)
+    assert (tracker.base, tracker.next) == (5, 7)
+    tracker.complete(5, 6)
+    assert tracker.base == 7
+    pass_markers(tracker, 6)
+    assert (tracker.base, tracker.next) == (7, 7)
 
 
 @given(

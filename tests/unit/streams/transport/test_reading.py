@@ -50,6 +50,43 @@ def test_a_blocked_partition_stays_paused_until_its_base_moves(owned: OwnedParti
     assert not reading.is_full
 
 
+def test_a_hole_at_the_start_is_believed_when_it_is_seen_twice(owned: OwnedPartition) -> None:
+    reading = Reading(owned, Tracker("t", 0, 5))
+    assert reading.jumped(records([9]), None)
+    assert reading.jumped(records([7]), None)
+    assert not reading.jumped(records([7]), None)
+    assert not reading.jumped(records([30]), None)
+
+
+def test_a_start_at_the_position_is_no_jump(owned: OwnedPartition) -> None:
+    reading = Reading(owned, Tracker("t", 0, 5))
+    assert not reading.jumped(records([5]), None)
+    assert not reading.jumped(records([20]), None)
+
+
+def test_an_end_of_the_log_behind_the_position_is_looked_at_twice(owned: OwnedPartition) -> None:
+    reading = Reading(owned, Tracker("t", 0, 5))
+    assert reading.jumped([], 1_000)
+    assert not reading.jumped(records([5]), None)
+
+
+def test_a_partition_stands_still_when_its_position_is_the_same_twice(owned: OwnedPartition) -> None:
+    reading = Reading(owned, Tracker("t", 0, 5))
+    assert [reading.stood_still(), reading.stood_still()] == [False, True]
+    reading.position = 6
+    assert not reading.stood_still()
+
+
+def test_the_end_of_the_log_counts_only_behind_everything_that_was_read(owned: OwnedPartition) -> None:
+    reading = Reading(owned, Tracker("t", 0, 0))
+    assert reading.reach(0, WINDOW) is None
+    assert reading.reach(3, WINDOW) == 3
+    assert reading.reach(3, WINDOW) is None
+    assert reading.reach(1_000, WINDOW) is None
+    reading.blocked_at = 0
+    assert reading.reach(4, WINDOW) is None
+
+
 @given(st.sets(st.integers(0, 300), min_size=1), st.randoms(use_true_random=False))
 def test_all_records_come_through_and_the_mask_never_exceeds_the_window(log: set[int], dice: object) -> None:
     tracker = Tracker("t", 0, 0)

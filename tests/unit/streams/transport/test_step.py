@@ -254,6 +254,18 @@ async def test_a_spawned_task_is_in_no_step_and_ends_with_the_partition(
     assert not owned.is_busy
 
 
+def test_positions_that_moved_over_markers_are_committed_once(owned: OwnedPartition) -> None:
+    owned.commit_markers()
+    assert owned.take() is None
+    owned.trackers["source"].complete(10, 12)
+    owned.commit_markers()
+    batch = owned.take()
+    assert batch is not None
+    assert [p.offset for p in batch.positions] == [12]
+    owned.commit_markers()
+    assert owned.take() is None
+
+
 def test_a_closed_partition_gives_no_steps_and_no_batches(new_owned: Callable[[], OwnedPartition]) -> None:
     owned = new_owned()
     step_at(owned, 10).complete()
