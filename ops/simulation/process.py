@@ -25,8 +25,12 @@ from streams.core.ports import Time, Unwritable
 if TYPE_CHECKING:
     from ops.simulation.world import World
 
-# Small, so that every bound is met within a few jobs.
-LIMITS = Limits(slots=3, full=4, room=2, key_share=2)
+# Small, so that every bound is met within a few jobs; the last so wide that none is.
+LIMITS = (
+    Limits(slots=3, full=4, room=2, key_share=2),
+    Limits(slots=1, full=2, room=1, key_share=1),
+    Limits(slots=6, full=100, room=50, key_share=100),
+)
 
 
 class Process:
@@ -34,7 +38,7 @@ class Process:
 
     def __init__(self, name: str, world: "World") -> None:
         self.name, self.world = name, world
-        self.machine = Machine(self, self, _half, LIMITS)
+        self.machine = Machine(self, self, _half, world.limits)
         self.owned: dict[int, Owned] = {}
         self.executions: list[Execution] = []
         self.checking: dict[Attempt, Owned] = {}

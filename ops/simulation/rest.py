@@ -45,7 +45,7 @@ def _until_rest(world: World, *, far: bool) -> None:
         idle = 0 if moved else idle + 1
         if idle > 12:
             return
-        world.do_pass(20 if moved else 150 if idle < 7 else 10_000)
+        world.do_pass(20 if moved else 150 if idle < 7 else 60_000)
     raise Violation("everything comes to rest", f"still moving after {ROUNDS} rounds")
 
 

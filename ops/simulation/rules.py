@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ops.simulation.process import Process
 
 # The promises, typed again: a core with other values must not move its own yardstick.
-VALID_S, INTERRUPTIONS, SLOTS = 2.0, 5, 3
+VALID_S, INTERRUPTIONS = 2.0, 5
 
 
 def check_start(process: "Process", owned: Owned, record: Record, attempt: Attempt) -> None:
@@ -45,7 +45,7 @@ def check_start(process: "Process", owned: Owned, record: Record, attempt: Attem
         raise Violation(
             "interruptions are counted", f"{record.name} was interrupted {record.interrupted} times"
         )
-    if len(process.executions) + len(process.checking) >= SLOTS:
+    if len(process.executions) + len(process.checking) >= process.world.limits.slots:
         raise Violation("every running job has a slot", f"{len(process.executions)} run already")
 
 

@@ -5,10 +5,12 @@ from itertools import accumulate
 from random import Random
 
 from ops.simulation.jobs import Plan, plan
+from ops.simulation.process import LIMITS
 from ops.simulation.rest import settle
 from ops.simulation.violation import Violation
 from ops.simulation.world import NAMES, World
 from schemas.priorities import Lane
+from streams.core.home import Limits
 
 Action = tuple[object, ...]
 DRAWS = 200
@@ -44,6 +46,7 @@ class Schedule:
     seed: int
     plans: list[Plan]
     partitions: int
+    limits: Limits
     actions: list[Action]
 
 
@@ -56,8 +59,8 @@ def drawn(seed: int) -> tuple[Schedule, Violation | None]:
     # Only a job that has the worker for itself meets five crashes within one schedule.
     count = 1 + (random.random() < 0.5) if profile is ALONE else 3 + int(random.random() * 8)
     plans = [plan(number, partitions, random, keys) for number in range(count)]
-    world = World(plans, partitions)
-    schedule = Schedule(seed, plans, partitions, [])
+    world = World(plans, partitions, LIMITS[seed // len(PROFILES) % len(LIMITS)])
+    schedule = Schedule(seed, plans, partitions, world.limits, [])
     try:
         for number in range(partitions):
             _take(world, schedule, ("assign", NAMES[number], number))
@@ -75,7 +78,7 @@ def drawn(seed: int) -> tuple[Schedule, Violation | None]:
 
 def replayed(schedule: Schedule, notes: list[str] | None = None) -> Violation | None:
     """Run the actions of a schedule again; what cannot happen is left out."""
-    world = World(schedule.plans, schedule.partitions, notes)
+    world = World(schedule.plans, schedule.partitions, schedule.limits, notes)
     try:
         for action in schedule.actions:
             world.note(lambda a=action: " ".join(str(part) for part in a))  # type: ignore[misc]

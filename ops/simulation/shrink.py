@@ -50,9 +50,8 @@ def told(schedule: Schedule) -> str:
     notes: list[str] = []
     violation = replayed(schedule, notes)
     jobs = [_said(plan) for plan in schedule.plans]
-    return "\n".join(
-        [f"seed {schedule.seed}", *jobs, *(f"  {note}" for note in notes), f"VIOLATION {violation}"]
-    )
+    head = f"seed {schedule.seed}, {schedule.limits}"
+    return "\n".join([head, *jobs, *(f"  {note}" for note in notes), f"VIOLATION {violation}"])
 
 
 def _said(plan: Plan) -> str:

@@ -9,11 +9,12 @@ from ops.simulation.broker import Broker, Record
 from ops.simulation.jobs import KINDS, Plan, job_of
 from ops.simulation.outside import Provider
 from ops.simulation.owned import Execution, Owned, Step, Transaction
-from ops.simulation.process import LIMITS, Process
+from ops.simulation.process import Process
 from ops.simulation.violation import Violation
 from schemas.priorities import Lane
 from schemas.records import Failure
 from streams.core.entry import Entry
+from streams.core.home import Limits
 
 SESSION_S = 10.0
 NAMES = ("a", "b")
@@ -22,8 +23,10 @@ NAMES = ("a", "b")
 class World:
     """Broker, provider, processes and the clock."""
 
-    def __init__(self, plans: list[Plan], partitions: int, notes: list[str] | None = None) -> None:
-        self.plans, self.notes = plans, notes
+    def __init__(
+        self, plans: list[Plan], partitions: int, limits: Limits, notes: list[str] | None = None
+    ) -> None:
+        self.plans, self.limits, self.notes = plans, limits, notes
         self.wall = self.latest = 1_700_000_000_000
         self.steady = 1_000.0
         self.broker, self.provider = Broker(partitions), Provider()
@@ -101,7 +104,7 @@ class World:
         owned.open_steps[lane] += len(records)
         entries = [Entry(r.job, r.position, number, Step(owned, r)) for r in records]
         process.machine.arrived(number, lane, entries, process.time)
-        if owned.open_steps[lane] >= LIMITS.full and lane not in owned.held and not owned.closed:
+        if owned.open_steps[lane] >= self.limits.full and lane not in owned.held and not owned.closed:
             raise Violation("memory is bounded", f"{owned.open_steps[lane]} open steps, the lane is not held")
         return True
 
