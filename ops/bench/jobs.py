@@ -40,6 +40,7 @@ class Figures:
     cpu_s: dict[str, float]
     threads_s: dict[str, dict[str, float]]
     rss_mb: dict[str, int]
+    transactions: dict[str, float]
 
 
 async def run(jobs: int, profile: bool, say: Say) -> dict[str, Any]:
@@ -81,6 +82,7 @@ async def _drain(
     drain = await asyncio.to_thread(load.Drain.begin, on.bootstrap, on.name("bench"), lifecycle, PARTITIONS)
     try:
         threads = {name: by_thread(running.pids[name]) for name in PROFILED}
+        transactions = await asyncio.to_thread(running.transactions)
         meter = Meter.start({**on.pids, **running.pids, "bench itself": os.getpid()})
         running.sample(sampled)
         began = time.monotonic()
@@ -103,6 +105,7 @@ async def _drain(
         used,
         {name: _difference(by_thread(running.pids[name]), threads[name]) for name in PROFILED},
         {name: psutil.Process(pid).memory_info().rss >> 20 for name, pid in running.pids.items()},
+        _difference(await asyncio.to_thread(running.transactions), transactions),
     )
 
 
@@ -140,6 +143,9 @@ def as_dict(figures: Figures) -> dict[str, Any]:
             for name, threads in figures.threads_s.items()
         },
         "rss_mb": figures.rss_mb,
+        "jobs_per_transaction": {
+            name: round(jobs / max(count, 1), 1) for name, count in figures.transactions.items()
+        },
     }
 
 
@@ -155,7 +161,9 @@ def _table(figures: Figures) -> list[str]:
         threads = found["threads_us_per_job"].get(name, {})
         detail = ", ".join(f"{kind} {us}" for kind, us in threads.items())
         lines.append(f"    {name:14} {used:>7} us  {f'({detail})' if detail else ''}".rstrip())
-    return lines
+    each = ", ".join(f"{name} {count:g}" for name, count in found["jobs_per_transaction"].items())
+    memory = ", ".join(f"{name} {size} MB" for name, size in found["rss_mb"].items())
+    return [*lines, f"  jobs a transaction: {each}; memory: {memory}"]
 
 
 def _profile(samples: dict[str, Any], top: int = 15) -> list[str]:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,11 +15,12 @@ from typing import Any
 from ops.bench.infrastructure import Infrastructure
 from ops.bench.role_process import PROFILE
 from ops.stack import process
-from ops.stack.ports import Ports
+from ops.stack.ports import LOOPBACK, Ports
 from ops.stack.roles import ROLES, Role, role_part
 from ops.stack.services import together
 
 COMMAND = (sys.executable, "-m", "ops.cli.main")
+_TRANSACTIONS = re.compile(r"^tierflow_engine_transactions_total (\S+)", re.MULTILINE)
 OURS = (sys.executable, "-m", "ops.bench.role_process")
 
 
@@ -27,7 +30,13 @@ class Running:
 
     pids: Mapping[str, int]
     gateway_url: str
+    metrics_urls: Mapping[str, str]
     profiles: dict[str, Path] = field(default_factory=dict)
+
+    def transactions(self) -> dict[str, float]:
+        """Transactions that the roles with an engine have committed so far. Blocks."""
+        found = {name: _TRANSACTIONS.search(_page(url)) for name, url in self.metrics_urls.items()}
+        return {name: float(seen[1]) for name, seen in found.items() if seen}
 
     def sample(self, on: bool) -> None:
         """Begin or end the sampling of the roles that were started for it."""
@@ -47,26 +56,36 @@ async def roles(
     ports = Ports({})
     gateway = ports.get("gateway")
     pids: dict[str, int] = {}
-    running = Running(pids, f"http://127.0.0.1:{gateway}")
+    urls: dict[str, str] = {}
+    running = Running(pids, f"http://{LOOPBACK}:{gateway}", urls)
     children: list[process.Process] = []
     try:
         for known in (role for role in ROLES if role.name in names):
             role, command = _replaced(known, replaced)
+            metrics_port = ports.get(role.name)
             environment = dict(on.environment) | {"TIERFLOW_DATA_DIR": _folder(on, role.name)}
             if profile and role.name in replaced:
                 running.profiles[role.name] = on.folder / f"{role.name}.samples.json"
                 environment[PROFILE] = str(running.profiles[role.name])
             part = role_part(
-                role, port=gateway, metrics_port=ports.get(role.name), environment=environment,
+                role, port=gateway, metrics_port=metrics_port, environment=environment,
                 command=command,
             )  # fmt: skip
             children.append(await process.start(part, on.log(role.name), on.guard))
             pids[role.name] = children[-1].pid
+            urls[role.name] = f"http://{LOOPBACK}:{metrics_port}/metrics"
         await together(*(child.ready() for child in children))
         yield running
     finally:
         for child in children:
             await child.stop()
+
+
+def _page(url: str) -> str:
+    # No proxy: the roles are on loopback, whatever http_proxy says.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=10) as answer:
+        return str(answer.read().decode())
 
 
 def _replaced(role: Role, replaced: Mapping[str, tuple[str, ...]]) -> tuple[Role, tuple[str, ...]]:

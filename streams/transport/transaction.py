@@ -16,7 +16,9 @@ from streams.transport.step import Headers
 log = logging.getLogger(__name__)
 
 _CALL_S = 5.0
-_GIVE_UP_S = 30.0
+_COMMIT_S = 30.0
+# An abort that does not end is left to the next producer, whose init_transactions aborts at the broker.
+_ABORT_S = 10.0
 _NO_TRANSACTION_S = 60.0
 
 
@@ -108,17 +110,17 @@ class Transactor:
         offsets = [_group_offset(position) for batch in batches for position in batch.positions]
         # After a time-out this call is not repeated but aborted: repeating it was seen to hang for ever.
         self._call(producer.send_offsets_to_transaction, offsets, metadata, _CALL_S)
-        self._until_clear(producer.commit_transaction)
+        self._until_clear(producer.commit_transaction, _COMMIT_S)
 
     def _abort(self, producer: Producer) -> None:
         try:
-            self._until_clear(producer.abort_transaction)
+            self._until_clear(producer.abort_transaction, _ABORT_S)
         except KafkaException as failure:
             raise ProducerFatal(f"abort: {failure}") from failure
 
-    def _until_clear(self, function: Callable[[float], None]) -> None:
+    def _until_clear(self, function: Callable[[float], None], limit_s: float) -> None:
         """Call again while the answer is 'try again': the broker is away or its coordinator loads."""
-        deadline = time.monotonic() + _GIVE_UP_S
+        deadline = time.monotonic() + limit_s
         while True:
             try:
                 return self._call(function, _CALL_S)

@@ -91,7 +91,7 @@ def test_a_process_that_has_ended_uses_nothing() -> None:
 def test_figures_are_told_by_job_and_process() -> None:
     found = jobs.as_dict(
         jobs.Figures(1_000, 0.5, 2.0, 2.5, 600.0, {"worker-2": 0.3, "bench itself": 0.1},
-                     {"worker-2": {"loop": 0.2}}, {"worker-2": 90})
+                     {"worker-2": {"loop": 0.2}}, {"worker-2": 90}, {"worker-2": 10})
     )  # fmt: skip
     assert found["jobs_per_s"] == 500
     assert found["readable_jobs_per_s"] == 400
