@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.admin import create_topics
 from schemas.priorities import lane_of
@@ -77,13 +78,27 @@ class Feed:
         """Return when everything is acknowledged."""
         assert self.producer.flush(30) == 0
 
+    def delete(self) -> None:
+        """Take the topics away again: thousands of partitions slow the tests' single broker down."""
+        names = [topic.name for topic in self.topology.topics()]
+        admin = AdminClient(self.kafka.client())
+        for deleted in admin.delete_topics(names).values():
+            deleted.result(60)
+
     def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         """The end of every partition that has records."""
         consumer = Consumer({**self.kafka.client(), "group.id": "ends"})
         places = [(topic, number) for topic in topics for number in range(self.kafka.partitions)]
-        ends = {
-            place: consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)[1] for place in places
-        }
+        ends: dict[tuple[str, int], int] = {}
+
+        def ask() -> bool:
+            # A new client may not know the topics yet.
+            with contextlib.suppress(KafkaException):
+                for place in places[len(ends) :]:
+                    ends[place] = consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)[1]
+            return len(ends) == len(places)
+
+        await_true(ask, "the ends of the topics")
         consumer.close()
         return {place: end for place, end in ends.items() if end}
 

@@ -70,8 +70,10 @@ def database(database_url: str) -> str:
 
 
 @pytest.fixture
-def feed(kafka_bootstrap: str) -> Feed:
-    return Feed.create(kafka_bootstrap, f"sink-{secrets.token_hex(4)}.")
+def feed(kafka_bootstrap: str) -> Iterator[Feed]:
+    made = Feed.create(kafka_bootstrap, f"sink-{secrets.token_hex(4)}.", partitions=2)
+    yield made
+    made.delete()
 
 
 @pytest.fixture
@@ -129,17 +131,18 @@ def test_rows_survive_kills_and_stops_of_the_sink(
 ) -> None:
     chance = random.Random(SEED)
     jobs = 6_000
-    process = sink(0)
+    process, before = sink(0), 0
     with running(process):
         loading = load(jobs, 400)
         for _ in range(5):
             grown = scalar(database, TRANSITIONS) + chance.randint(1, 900)
             await_count(database, TRANSITIONS, min(grown, 3 * jobs))
             process.kill()
+            before = shares(process)
             process.start()
         loading.join()
         assert_complete(feed, database, jobs)
-        await_true(lambda: shares(process) == 6, "the last start has its partitions")
+        await_true(lambda: shares(process) > before, "the last start has its partitions")
         assert process.stop() == 0
 
 
