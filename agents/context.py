@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agents.providers import Providers
-from agents.workbooks import Workbooks
+from agents.spreadsheet.workbooks import Workbooks
 from schemas.records import Job
 
 

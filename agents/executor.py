@@ -12,8 +12,8 @@ from agents.context import Context
 from agents.document import Carried, JobDocument
 from agents.handlers.registry import Handler
 from agents.providers import Providers
+from agents.spreadsheet.workbooks import Workbooks
 from agents.tables import CellsTable
-from agents.workbooks import Workbooks
 from schemas.catalogue import JOB_TYPES
 from schemas.errors import PermanentError
 from streams.core.attempt import Attempt

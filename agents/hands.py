@@ -12,7 +12,7 @@ from agents.document import Carried
 from agents.executor import Executor, present
 from agents.failures import classify
 from agents.recording import Recording
-from agents.workbooks import Workbooks
+from agents.spreadsheet.workbooks import Workbooks
 from schemas.priorities import Lane
 from schemas.records import DeadLetter, Failure
 from schemas.tiers import Tier

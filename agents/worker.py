@@ -13,7 +13,7 @@ from agents.executor import now_ms, present
 from agents.hands import WorkerHands
 from agents.letters import undecodable
 from agents.recording import Recording
-from agents.workbooks import Workbooks
+from agents.spreadsheet.workbooks import Workbooks
 from schemas.errors import DecodeError
 from schemas.priorities import Lane
 from schemas.records import IdempotencyEntry, Job

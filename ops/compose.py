@@ -10,8 +10,8 @@ from agents.handlers.registry import Handler
 from agents.hands import WorkerHands
 from agents.recording import Recording
 from agents.router import Router
+from agents.spreadsheet.workbooks import Workbooks
 from agents.tables import CellsTable
-from agents.workbooks import Workbooks
 from agents.worker import Worker
 from connectors.kafka.registry import codec
 from ops import role

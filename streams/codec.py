@@ -86,8 +86,9 @@ class Codec:
 
     def decode(self, record: type[R], raw: bytes) -> R:
         """The record in framed bytes; DecodeError says what is wrong with them."""
+        # Outside of the `try`: a registry that is away says nothing about the record.
+        writer, start = self._writer(record, raw)
         try:
-            writer, start = self._writer(record, raw)
             body = io.BytesIO(raw)
             body.seek(start)
             value = schemaless_reader(body, writer, self._frames[record][1])

@@ -3,8 +3,8 @@
 from typing import Any
 
 from agents.context import Context
-from agents.edits import accepted
 from agents.handlers.registry import handles
+from agents.spreadsheet.edits import accepted
 from schemas.payloads.background import AnalyticsTrack
 
 

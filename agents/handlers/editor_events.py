@@ -3,10 +3,10 @@
 import time
 from typing import Any
 
-from agents.cells import checked
 from agents.context import Context
-from agents.edits import edit
 from agents.handlers.registry import handles
+from agents.spreadsheet.cells import checked
+from agents.spreadsheet.edits import edit
 from schemas.payloads.events import AnyChange, CellUpdate, FormulaChange
 
 

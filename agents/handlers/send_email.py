@@ -4,8 +4,8 @@ import datetime as dt
 from typing import Any
 
 from agents.context import Context
-from agents.edits import accepted
 from agents.handlers.registry import handles
+from agents.spreadsheet.edits import accepted
 from connectors import mail_templates
 from connectors.smtp import Mail
 from schemas.errors import PermanentError

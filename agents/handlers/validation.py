@@ -1,14 +1,14 @@
-"""`validation`: checks cells of the document against rules (`agents/rules.py`)."""
+"""`validation`: checks cells of the document against rules (`agents/spreadsheet/rules.py`)."""
 
 import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from agents.cells import Value, checked
 from agents.context import Context
-from agents.edits import accepted
 from agents.handlers.registry import handles
-from agents.rules import Check, check_of
+from agents.spreadsheet.cells import Value, checked
+from agents.spreadsheet.edits import accepted
+from agents.spreadsheet.rules import Check, check_of
 from schemas.errors import ContractError
 from schemas.payloads.robot import Rule, Validation
 

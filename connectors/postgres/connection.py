@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from connectors.target import TargetAwayError
+from connectors.consuming.target import TargetAwayError
 
 CONNECT_TIMEOUT_S = 5
 # A writer that is stopped inside a transaction holds the rows of sink_offsets for at most this long.

@@ -4,8 +4,8 @@ from typing import Any, Protocol, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from connectors.consuming import source
-from connectors.target import TargetAwayError
+from connectors.consuming.loop import source
+from connectors.consuming.target import TargetAwayError
 from schemas.keys import digest
 from schemas.records import DeadLetter
 from streams.codec import Codec

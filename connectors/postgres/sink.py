@@ -11,9 +11,10 @@ from typing import Any, TypeVar, cast
 import psycopg
 from confluent_kafka import Message
 
-from connectors.consuming import source
-from connectors.consuming_metrics import ConsumingMetrics
-from connectors.positions import Move, Place
+from connectors.consuming.loop import source
+from connectors.consuming.metrics import ConsumingMetrics
+from connectors.consuming.positions import Move, Place
+from connectors.consuming.target import PositionMovedError, TargetAwayError
 from connectors.postgres.connection import caused_by_data, connect, one_line, patience
 from connectors.postgres.letters import Letterbox, letter_of
 from connectors.postgres.rows import Rows
@@ -26,7 +27,6 @@ from connectors.postgres.statements import (
     WRITE_JOBS,
     WRITE_LETTERS,
 )
-from connectors.target import PositionMovedError, TargetAwayError
 from schemas.errors import DecodeError
 from schemas.records import DeadLetter, Job, Lifecycle
 from schemas.tiers import Tier

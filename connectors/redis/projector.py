@@ -11,12 +11,12 @@ from typing import Any
 import redis
 from confluent_kafka import Message
 
-from connectors.consuming import source
-from connectors.consuming_metrics import ConsumingMetrics
-from connectors.positions import Move, Place
+from connectors.consuming.loop import source
+from connectors.consuming.metrics import ConsumingMetrics
+from connectors.consuming.positions import Move, Place
+from connectors.consuming.target import PositionMovedError, TargetAwayError
 from connectors.redis import batch, keys
 from connectors.redis.batch import Record
-from connectors.target import PositionMovedError, TargetAwayError
 from schemas.errors import DecodeError
 from schemas.records import Job, Lifecycle
 from schemas.tiers import Tier

@@ -6,9 +6,9 @@ import threading
 import click
 from prometheus_client import CollectorRegistry
 
-from connectors.consumer_settings import consumer_config
-from connectors.consuming import Consuming
-from connectors.consuming_metrics import ConsumingMetrics
+from connectors.consuming.loop import Consuming
+from connectors.consuming.metrics import ConsumingMetrics
+from connectors.consuming.settings import consumer_config
 from connectors.kafka.registry import codec as make_codec
 from connectors.postgres import sink as postgres
 from connectors.postgres.letters import IngressLetters

@@ -7,7 +7,7 @@ from typing import Any
 import pandas  # type: ignore[import-untyped]
 from vega_datasets import local_data
 
-from agents.cells import Value, id_of
+from agents.spreadsheet.cells import Value, id_of
 
 # Table, and the rows at most that are taken of it.
 TAKEN = {

@@ -28,7 +28,8 @@ def valkey_part(port: int, folder: DataFolder) -> Part:
         "appendfsync": "everysec",
         "save": "",
         "maxmemory": "256mb",
-        "maxmemory-policy": "noeviction",
+        # Only what has ended carries a time to live; evicted, it is read from the topics or PostgreSQL again.
+        "maxmemory-policy": "volatile-ttl",
     }
     options = [word for key, value in settings.items() for word in (f"--{key}", value)]
     return Part(

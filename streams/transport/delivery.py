@@ -103,9 +103,10 @@ class Delivery:
 def claim(tracker: Tracker, records: Sequence[Message]) -> Sequence[Message]:
     """The records not yet delivered and not yet complete; moves the tracker behind the last one."""
     first, last = _offset(records[0]), _offset(records[-1])
-    if last < tracker.next:
+    # The base may have passed `next`: completing a hole joins it with what was complete in a life before.
+    start = max(tracker.next, tracker.base)
+    if last < start:
         return []
-    start = tracker.next
     if first < start or tracker.mask:
         records = [r for r in records if _offset(r) >= start and not tracker.is_complete(_offset(r))]
     tracker.next = last + 1

@@ -15,14 +15,14 @@ import psycopg
 from confluent_kafka import Consumer, Message
 from prometheus_client import CollectorRegistry
 
-from connectors.consumer_settings import consumer_config
-from connectors.consuming import Consuming, source
-from connectors.consuming_metrics import ConsumingMetrics
-from connectors.positions import Move, Place
+from connectors.consuming.loop import Consuming, source
+from connectors.consuming.metrics import ConsumingMetrics
+from connectors.consuming.positions import Move, Place
+from connectors.consuming.settings import consumer_config
+from connectors.consuming.target import TargetAwayError
 from connectors.postgres.connection import connect
 from connectors.postgres.sink import move_offsets
 from connectors.postgres.statements import FIND_OFFSETS
-from connectors.target import TargetAwayError
 from streams.settings import KafkaSettings
 
 

@@ -10,13 +10,13 @@ import pytest
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 
-from connectors.consuming_metrics import ConsumingMetrics
-from connectors.positions import Move
+from connectors.consuming.metrics import ConsumingMetrics
+from connectors.consuming.positions import Move
+from connectors.consuming.target import PositionMovedError, TargetAwayError
 from connectors.postgres.connection import connect, patience
 from connectors.postgres.migrate import migrate
 from connectors.postgres.queries import JobQueries
 from connectors.postgres.sink import PostgresSink
-from connectors.target import PositionMovedError, TargetAwayError
 from connectors.views import JobView, fold_records
 from schemas.errors import ContractError, UnavailableError
 from schemas.records import DeadLetter, Job, Lifecycle, Transition

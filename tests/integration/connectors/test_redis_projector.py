@@ -11,12 +11,12 @@ import redis
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 
-from connectors.consuming_metrics import ConsumingMetrics
-from connectors.positions import Move
+from connectors.consuming.metrics import ConsumingMetrics
+from connectors.consuming.positions import Move
+from connectors.consuming.target import PositionMovedError, TargetAwayError
 from connectors.redis import keys
 from connectors.redis.projector import RedisProjector
 from connectors.redis.status import CompletedKey, StatusStore
-from connectors.target import PositionMovedError, TargetAwayError
 from connectors.views import fold_records
 from schemas.catalogue import JOB_TYPES
 from schemas.errors import UnavailableError

@@ -14,7 +14,7 @@ from agents.handlers.registry import Handler
 from agents.hands import WorkerHands
 from agents.providers import Providers
 from agents.recording import Recording
-from agents.workbooks import Workbooks
+from agents.spreadsheet.workbooks import Workbooks
 from agents.worker import Tables
 from schemas.errors import PermanentError, TransientError
 from schemas.priorities import Lane

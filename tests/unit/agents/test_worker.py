@@ -12,7 +12,7 @@ from agents.executor import Executor, now_ms
 from agents.handlers.registry import Handler
 from agents.hands import WorkerHands
 from agents.providers import Providers
-from agents.workbooks import Workbooks
+from agents.spreadsheet.workbooks import Workbooks
 from agents.worker import Worker
 from schemas.errors import TransientError
 from schemas.priorities import Lane

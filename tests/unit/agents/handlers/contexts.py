@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.context import Context
 from agents.providers import Providers
-from agents.workbooks import Workbooks
+from agents.spreadsheet.workbooks import Workbooks
 from schemas.records import Job
 from streams import log
 

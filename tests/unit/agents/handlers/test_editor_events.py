@@ -4,7 +4,7 @@ import pytest
 
 from agents.handlers.editor_events import cell_update, formula_change, passed_on
 from agents.handlers.formula_calculation import formula_calculation
-from agents.workbooks import Workbooks
+from agents.spreadsheet.workbooks import Workbooks
 from schemas.errors import ContractError
 from schemas.payloads.events import AnyChange, CellUpdate, FormulaChange
 from schemas.payloads.robot import FormulaCalculation

@@ -12,8 +12,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from agents.cells import Value, id_of, input_of, is_formula
-from agents.workbook import Workbook, changes
+from agents.spreadsheet.cells import Value, id_of, input_of, is_formula
+from agents.spreadsheet.workbook import Workbook, changes
 from schemas.errors import PermanentError
 
 # About 0.3 MB a workbook of a few hundred formulas, 1 kB a cell at most.

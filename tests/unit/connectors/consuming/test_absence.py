@@ -1,4 +1,4 @@
-from connectors.absence import FIRST_WAIT_S, LONGEST_WAIT_S, Absence
+from connectors.consuming.absence import FIRST_WAIT_S, LONGEST_WAIT_S, Absence
 
 
 def test_only_the_first_failure_is_news() -> None:

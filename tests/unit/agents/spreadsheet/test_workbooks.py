@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents import workbook as workbook_module
-from agents import workbooks as module
-from agents.cells import MAX_ROW, Value, address_of, content_of, id_of
-from agents.workbook import Workbook
-from agents.workbooks import Workbooks
+from agents.spreadsheet import workbook as workbook_module
+from agents.spreadsheet import workbooks as module
+from agents.spreadsheet.cells import MAX_ROW, Value, address_of, content_of, id_of
+from agents.spreadsheet.workbook import Workbook
+from agents.spreadsheet.workbooks import Workbooks
 from schemas.errors import ContractError, PermanentError
 from tests.unit.agents.handlers.contexts import MemoryDocument
 

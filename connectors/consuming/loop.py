@@ -15,11 +15,11 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
-from connectors.absence import Absence
-from connectors.consuming_metrics import ConsumingMetrics
-from connectors.log_ends import LogEnds
-from connectors.positions import Arrival, Move, Place, Positions
-from connectors.target import PositionMovedError, Target, TargetAwayError
+from connectors.consuming.absence import Absence
+from connectors.consuming.log_ends import LogEnds
+from connectors.consuming.metrics import ConsumingMetrics
+from connectors.consuming.positions import Arrival, Move, Place, Positions
+from connectors.consuming.target import PositionMovedError, Target, TargetAwayError
 from streams.log import get
 
 log = get(__name__)

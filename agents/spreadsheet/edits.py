@@ -4,8 +4,8 @@ import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 
-from agents.cells import Value, content_of
 from agents.context import Context
+from agents.spreadsheet.cells import Value, content_of
 
 # Well below a record's limit of 1 MB, and small enough for a browser to take at once.
 MAX_UPDATE_CHARS = 200_000

@@ -24,7 +24,7 @@ from typing import Any
 from email_validator import EmailNotValidError, validate_email
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
-from agents.cells import Value, is_error
+from agents.spreadsheet.cells import Value, is_error
 from schemas.errors import ContractError
 from schemas.payloads.robot import Rule
 

@@ -13,7 +13,17 @@ from itertools import groupby
 
 import formualizer
 
-from agents.cells import ERRORS, MAX_COLUMN, MAX_ROW, Address, Value, address_of, id_of, is_formula, shown
+from agents.spreadsheet.cells import (
+    ERRORS,
+    MAX_COLUMN,
+    MAX_ROW,
+    Address,
+    Value,
+    address_of,
+    id_of,
+    is_formula,
+    shown,
+)
 from schemas.errors import ContractError, PermanentError
 
 # An edit that computes more cells, or for longer, is refused. The time is looked at between formulas only.

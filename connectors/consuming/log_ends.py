@@ -4,7 +4,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from connectors.positions import Place
+from connectors.consuming.positions import Place
 from streams.log import get
 
 log = get(__name__)

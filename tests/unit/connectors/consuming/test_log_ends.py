@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from connectors.log_ends import LogEnds
+from connectors.consuming.log_ends import LogEnds
 
 PLACE = ("t", 0)
 

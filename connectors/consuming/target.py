@@ -5,7 +5,7 @@ from typing import Protocol
 
 from confluent_kafka import Message
 
-from connectors.positions import Move, Place
+from connectors.consuming.positions import Move, Place
 from schemas.errors import TierflowError, UnavailableError
 
 

@@ -1,4 +1,4 @@
-from connectors.positions import Arrival, Move, Positions
+from connectors.consuming.positions import Arrival, Move, Positions
 
 PLACE = ("t", 0)
 

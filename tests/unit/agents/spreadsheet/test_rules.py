@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agents.cells import Value
-from agents.rules import check_of
+from agents.spreadsheet.cells import Value
+from agents.spreadsheet.rules import check_of
 from schemas.errors import ContractError
 from schemas.payloads.robot import Rule
 
