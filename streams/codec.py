@@ -44,7 +44,7 @@ class Registry(Protocol):
         """The id under which this schema is registered; registers it when it is not."""
 
     def schema_of(self, schema_id: int) -> str:
-        """The schema of an id."""
+        """The schema of an id; LookupError when there is none of it. Any other error: it did not answer."""
 
 
 def schema_text(record: type[msgspec.Struct]) -> str:
@@ -118,8 +118,11 @@ class Codec:
         known = self._writers[record]
         if schema_id not in known:
             assert self._registry is not None
-            text = self._registry.schema_of(int.from_bytes(schema_id, "big"))
-            known[schema_id] = _parsed(text)
+            number = int.from_bytes(schema_id, "big")
+            try:
+                known[schema_id] = _parsed(self._registry.schema_of(number))
+            except LookupError:
+                raise DecodeError.of("value", f"the Schema Registry has no schema {number}") from None
         return known[schema_id]
 
 

@@ -3,14 +3,17 @@
 from streams.codec import Codec
 from streams.settings import KafkaSettings
 
+NOT_FOUND = 404
+
 
 class ConfluentRegistry:
     """A Confluent-compatible Schema Registry. Blocks; the client caches both ways."""
 
     def __init__(self, url: str) -> None:
         # A quarter of a second and 15 MB that a process without a registry need not spend.
-        from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+        from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
+        self._refused = SchemaRegistryError
         self._schema, self._client = Schema, SchemaRegistryClient({"url": url})
 
     def id_of(self, name: str, schema: str) -> int:
@@ -18,8 +21,13 @@ class ConfluentRegistry:
         return int(self._client.register_schema(name, self._schema(schema, "AVRO")))
 
     def schema_of(self, schema_id: int) -> str:
-        """The schema of an id."""
-        text = self._client.get_schema(schema_id).schema_str
+        """The schema of an id; LookupError when the registry has none of it."""
+        try:
+            text = self._client.get_schema(schema_id).schema_str
+        except self._refused as error:
+            if error.http_status_code == NOT_FOUND:
+                raise LookupError(schema_id) from error
+            raise
         assert text is not None, "the registry answers with a schema's text"
         return text
 

@@ -103,3 +103,16 @@ def test_confluent_records_are_refused_without_a_registry(registry_url: str) -> 
     raw = codec(load({"SCHEMA_REGISTRY_URL": registry_url}).kafka).encode(RECORD)
     with pytest.raises(DecodeError, match="no Avro frame"):
         Codec().decode(Control, raw)
+
+
+def test_an_id_that_the_registry_does_not_have_is_refused(registry_url: str) -> None:
+    registered = codec(load({"SCHEMA_REGISTRY_URL": registry_url}).kafka)
+    with pytest.raises(DecodeError, match="has no schema 99999"):
+        registered.decode(Control, b"\x00" + (99_999).to_bytes(4, "big"))
+
+
+def test_a_registry_that_is_away_is_no_fault_of_the_record(registry_url: str) -> None:
+    registered = codec(load({"SCHEMA_REGISTRY_URL": registry_url}).kafka)
+    registered._registry = ConfluentRegistry("http://127.0.0.1:9")
+    with pytest.raises(Exception, match="(?i)connect|refused"):
+        registered.decode(Control, b"\x00" + (77_777).to_bytes(4, "big"))
