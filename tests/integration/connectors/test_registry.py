@@ -114,5 +114,5 @@ def test_an_id_that_the_registry_does_not_have_is_refused(registry_url: str) -> 
 def test_a_registry_that_is_away_is_no_fault_of_the_record(registry_url: str) -> None:
     registered = codec(load({"SCHEMA_REGISTRY_URL": registry_url}).kafka)
     registered._registry = ConfluentRegistry("http://127.0.0.1:9")
-    with pytest.raises(Exception, match="(?i)connect|refused"):
+    with pytest.raises(Exception, match=r"(?i)connect|refused"):
         registered.decode(Control, b"\x00" + (77_777).to_bytes(4, "big"))
