@@ -69,7 +69,7 @@ class Codec:
             text = schema_text(record)
             schema = _parsed(text)
             self._frames[record] = (self._frame(record, text, schema), schema)
-            self._writers[record] = {crc64(old): old for old in (schema, *_released(name))}
+            self._writers[record] = {crc64(old): old for old in (*_released(name), schema)}
 
     def _frame(self, record: type[msgspec.Struct], text: str, schema: Schema) -> bytes:
         if self._registry is None:
@@ -91,7 +91,9 @@ class Codec:
         try:
             body = io.BytesIO(raw)
             body.seek(start)
-            value = schemaless_reader(body, writer, self._frames[record][1])
+            reader = self._frames[record][1]
+            # Resolving a schema against itself costs a third of the whole.
+            value = schemaless_reader(body, writer, None if writer is reader else reader)
             if body.tell() != len(raw):
                 raise DecodeError.of("value", f"{len(raw) - body.tell()} bytes after the record's end")
             return msgspec.convert(value, record, builtin_types=(bytes,))

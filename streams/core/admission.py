@@ -3,12 +3,11 @@
 Computed from the record alone, so that the router and any replay of it give the same job.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import structs
+import msgspec
 
 from schemas.catalogue import JobType, find_event, find_type
 from schemas.errors import ContractError, Problem
@@ -82,15 +81,15 @@ def _with_own(options: JobOptions, contract: Contract) -> JobOptions:
     """What the data itself asks for counts where the options say nothing."""
     timeout_s, attempts = contract.own_timeout_s(), contract.own_attempts()
     if options.timeout_ms is None and timeout_s is not None:
-        options = structs.replace(options, timeout_ms=round(timeout_s * 1000))
+        options = msgspec.structs.replace(options, timeout_ms=round(timeout_s * 1000))
     if options.attempts is None and attempts is not None:
-        options = structs.replace(options, attempts=attempts)
+        options = msgspec.structs.replace(options, attempts=attempts)
     return options
 
 
 def data_hash(data: Mapping[str, Any]) -> bytes:
     """Tells a repeat of a job from another job under the same key."""
-    return digest(json.dumps(data, sort_keys=True, separators=(",", ":")))
+    return digest(msgspec.json.encode(data, order="sorted").decode())
 
 
 def option_problems(options: JobOptions) -> list[Problem]:
