@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.bench.offsets import delete_topics
+from ops.stack.errors import StackError
 from ops.stack.folder import DataFolder, FolderLock
+from ops.stack.health import ask
 from ops.stack.leash import Guard
 from ops.stack.local_stack import LocalStack, Wish
 from ops.stack.progress import Say
@@ -94,6 +96,11 @@ def _settings(prefix: str) -> dict[str, str]:
 @asynccontextmanager
 async def _nothing(bootstrap: str) -> AsyncIterator[Servers]:
     """Somebody else's Kafka alone."""
+    reason = await asyncio.to_thread(ask, f"kafka://{bootstrap.partition(',')[0].strip()}", 5.0)
+    if reason:
+        raise StackError(
+            f"kafka at {bootstrap} does not answer: {reason}", f"unset {KAFKA_VARIABLE} to start one here"
+        )
     yield {KAFKA_VARIABLE: bootstrap}, {}
 
 
