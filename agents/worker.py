@@ -59,7 +59,9 @@ class Worker:
     async def _open(self, owned: OwnedPartition) -> None:
         """Take over what the last owner left in the table."""
         self._owned[owned.partition] = owned
-        found = self._machine.opened(owned.partition, present())
+        found = 0
+        for found in self._machine.opening(owned.partition, present()):
+            await asyncio.sleep(0)
         log.info("partition opened", partition=owned.partition, parked=found)
 
     async def _close(self, owned: OwnedPartition, lost: bool) -> None:

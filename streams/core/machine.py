@@ -5,7 +5,7 @@ Pure: no clock, no I/O, no task; the same events in the same order do the same. 
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from schemas.priorities import Lane
@@ -23,6 +23,7 @@ from streams.core.ready import Ready
 from streams.core.scheduler import Park, Scheduler
 
 MESSAGE_KEPT = 2_000
+OPENED_AT_ONCE = 1_000
 
 
 class Machine:
@@ -59,19 +60,28 @@ class Machine:
 
     def opened(self, partition: int, time: Time) -> int:
         """The partition is ours: take over what the last owner left in the table; how many jobs that is."""
+        return deque(self.opening(partition, time), maxlen=1)[0]
+
+    def opening(self, partition: int, time: Time) -> Iterator[int]:
+        """The same in pieces, for a table that takes seconds to read; the last number is the total.
+
+        Nothing of the partition may happen before the iterator has ended.
+        """
         scheduler = Scheduler(
             partition, self._ready, lambda prefix: self._tables.parked(partition, prefix),
             self._limits.key_share,
         )  # fmt: skip
         self.closed(partition)
-        self._homes[partition] = Home(partition, scheduler, self._limits, self._hands.release)
         found = 0
         for place, parked in self._tables.parked(partition):
             scheduler.restore(place, parked)
             found += 1
+            if found % OPENED_AT_ONCE == 0:
+                yield found
+        self._homes[partition] = Home(partition, scheduler, self._limits, self._hands.release)
         scheduler.settle(time.wall)
         self._start(time)
-        return found
+        yield found
 
     def closing(self, partition: int) -> None:
         """It will go: start nothing more of it; what runs may end and is written."""

@@ -80,7 +80,10 @@ class Scheduler:
         return []
 
     def restore(self, place: bytes, parked: Parked) -> None:
-        """A parked job was found at the take-over of the partition; `settle` follows the last one."""
+        """A parked job was found at the take-over of the partition; `settle` follows the last one.
+
+        Nothing is ready before that: until then the partition is not open.
+        """
         key = self._keys.setdefault(place[:16], Key())
         if parked.holder:
             entry = Entry.restored(place, self.partition, parked)
@@ -89,14 +92,16 @@ class Scheduler:
                 heappush(self._timed, (parked.due, place, entry))
             else:
                 entry.interruptions += 1
-                self._ready.add(entry)
         elif parked.state == State.DELAYED:
             heappush(self._timed, (parked.due, place, None))
         else:
             key.parked += 1
 
     def settle(self, now: int) -> None:
-        """After the last `restore`: the keys that nobody holds take their turn."""
+        """After the last `restore`: what was interrupted goes on, and keys that nobody holds take their turn."""
+        for key in self._keys.values():
+            if key.front is not None and not key.front.waits:
+                self._ready.add(key.front)
         self.due(now)
         for name, key in list(self._keys.items()):
             if key.front is None:

@@ -264,3 +264,20 @@ def test_an_attempt_ends_once(machine: Machine, world: World) -> None:
     machine.stopped(attempt, at())
     assert world.told == ["run j0", "write j0 active+completed"]
     assert machine.running == 0
+
+
+def test_a_partition_that_is_still_being_opened_starts_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.core.machine.OPENED_AT_ONCE", 1)
+    first = a_machine(world)
+    arrive(first, job(0), job(1, "other"))
+    first.tick(at(0.2))
+    world.told.clear()
+    machine = Machine(world, world, lambda: 0.5, Limits(slots=10))
+    opening = machine.opening(0, at(1))
+    assert next(opening) == 1
+    machine.tick(at(1))
+    assert world.told == []
+    assert list(opening)[-1] == 2
+    assert machine.running == 2
