@@ -59,10 +59,11 @@ class Worker:
     async def _open(self, owned: OwnedPartition) -> None:
         """Take over what the last owner left in the table."""
         self._owned[owned.partition] = owned
-        found = 0
-        for found in self._machine.opening(owned.partition, present()):
+        parked = 0
+        for count in self._machine.opening(owned.partition, present()):
+            parked = count
             await asyncio.sleep(0)
-        log.info("partition opened", partition=owned.partition, parked=found)
+        log.info("partition opened", partition=owned.partition, parked=parked)
 
     async def _close(self, owned: OwnedPartition, lost: bool) -> None:
         """Start nothing more; give running jobs a moment to end (the engine bounds it)."""

@@ -98,7 +98,7 @@ class Scheduler:
             key.parked += 1
 
     def settle(self, now: int) -> None:
-        """After the last `restore`: what was interrupted goes on, and keys that nobody holds take their turn."""
+        """After the last `restore`: what was interrupted goes on, keys that nobody holds take their turn."""
         for key in self._keys.values():
             if key.front is not None and not key.front.waits:
                 self._ready.add(key.front)
