@@ -30,7 +30,9 @@ SECRET = "0123456789abcdef0123456789abcdef"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
+# Tokens are made when the tests are collected, maybe a quarter of an hour before they run.
 NOW = int(time.time())
+LIFE_S = 3_600
 
 
 def pem(key: Any) -> str:
@@ -44,7 +46,7 @@ def private_pem(key: Any) -> str:
 
 
 def claims(**members: Any) -> dict[str, Any]:
-    given = {"sub": "ada", "role": "user", "tenants": ["acme"], "exp": NOW + 600}
+    given = {"sub": "ada", "role": "user", "tenants": ["acme"], "exp": NOW + LIFE_S}
     return {name: value for name, value in {**given, **members}.items() if value is not None}
 
 
@@ -99,8 +101,8 @@ FORGED = {
     "another kind of key": signed(EC, "ES256", **GOOD),
     "expired": signed(**GOOD, exp=NOW - 60),
     "no expiry": signed(**GOOD, exp=None),
-    "not yet valid": signed(**GOOD, nbf=NOW + 600),
-    "issued in the future": signed(**GOOD, iat=NOW + 600),
+    "not yet valid": signed(**GOOD, nbf=NOW + LIFE_S),
+    "issued in the future": signed(**GOOD, iat=NOW + LIFE_S),
     "wrong audience": signed(aud="another", iss=GOOD["iss"]),
     "no audience": signed(iss=GOOD["iss"]),
     "wrong issuer": signed(aud=GOOD["aud"], iss="https://evil.example"),
@@ -157,7 +159,7 @@ async def test_audience_and_issuer_are_checked_only_when_set() -> None:
 
 
 async def test_a_token_that_was_believed_ends_with_its_own_time() -> None:
-    end = NOW + 600
+    end = NOW + LIFE_S
     now = end - 3.0
     verifier = TokenVerifier(SharedSecret(SECRET), clock=lambda: now)
     token = signed(SECRET, "HS256", exp=end)
@@ -267,7 +269,9 @@ async def test_a_published_key_serves_only_its_own_algorithm_and_use() -> None:
 
 @pytest.mark.parametrize("key", [RSA, EC])
 async def test_a_development_token_made_with_a_private_key_holds(key: Any) -> None:
-    token = make_token(private_pem(key), subject="dev", role=Role.ADMIN, tenants=["t"], now_s=NOW, ttl_s=60)
+    token = make_token(
+        private_pem(key), subject="dev", role=Role.ADMIN, tenants=["t"], now_s=NOW, ttl_s=LIFE_S
+    )
     identity = await TokenVerifier(PemKey(pem(key), ASYMMETRIC)).identity(token)
     assert identity == Identity("dev", Role.ADMIN, ("t",))
 
