@@ -237,7 +237,11 @@ class Consuming:
         consumer.incremental_assign(starts)
         for place, offset in found.items():
             self._positions.place(place, offset)
-        if places and not found:
+        # A pause outlives the assignment it was made in: a partition that was distrusted, revoked and given
+        # back would stay paused for ever.
+        if found:
+            consumer.resume(starts)
+        elif places:
             consumer.pause(starts)
         log.info("partitions assigned", target=self._target.name, partitions=len(places))
 
