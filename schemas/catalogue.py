@@ -1,49 +1,19 @@
-"""Every job type, declared once: routing, validation, retries, limits, keys and docs derive from it."""
+"""Every job type, declared once: routing, validation, retries, limits, keys and docs derive from it.
 
-from dataclasses import dataclass
+A table that is the process's own: the product's types stand here, a job author's join them at start
+(`declare`), before anything reads them.
+"""
 
-from schemas.errors import UnknownTypeError
+from schemas.errors import ConfigError, UnknownTypeError
+from schemas.job_type import JobType as JobType  # noqa: PLC0414
+from schemas.job_type import Queue as Queue  # noqa: PLC0414
+from schemas.job_type import check
 from schemas.payloads import agent_tasks, background, communication, events, messages, money, robot
 from schemas.payloads.contract import Contract
 from schemas.retry import RetryPolicy
 from schemas.tiers import POLICIES, Tier
 
 DAY_S = 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class JobType:
-    """What a job type promises.
-
-    `order` is the template of its ordering key ('' = no order: keyed by job id); a type with an `idempotency`
-    template is ordered by that instead, so that two jobs of one key meet. `check_in` commits "attempt n
-    runs" before the handler starts, so that a new owner knows that the effect may have happened.
-    `public` types may be submitted; the others are made by Tierflow itself.
-    """
-
-    kind: str
-    queue: str
-    tier: Tier
-    contract: type[Contract]
-    priority: int
-    timeout_s: float
-    retry: RetryPolicy
-    limit_group: str | None = None
-    idempotency: str | None = None
-    idempotency_days: int = 7
-    order: str = ""
-    check_in: bool = False
-    public: bool = True
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """A family of job types that is paused as one and lives in one tier."""
-
-    name: str
-    tier: Tier
-    aliases: tuple[str, ...] = ()
 
 
 DOCUMENT, CONVERSATION = "{documentId}", "{conversationId|userId}"
@@ -79,9 +49,12 @@ def _money(kind: str, contract: type[Contract], key: str, *, group: str, nft: bo
     return JobType(
         kind, "money", Tier.CRITICAL, contract, 7 if nft else 10, 120 if nft else 60,
         POLICIES[Tier.CRITICAL].retry, group, key, 365 if nft else 90, check_in=True,
+        # Stripe deduplicates. A chain does not: a token minted twice cannot be taken back.
+        on_unknown="park" if nft else "retry",
     )  # fmt: skip
 
 
+# Nobody deduplicates a message, yet one that may be missing is worse than one that comes twice.
 def _communication(kind: str, contract: type[Contract], group: str, key: str, *aliases: str) -> JobType:
     return JobType(
         kind, "communication", Tier.IMPORTANT, contract, 5, 15, POLICIES[Tier.IMPORTANT].retry,
@@ -185,20 +158,64 @@ _BY_ALIAS = {_fold(name): t.kind for t in _TYPES for name in (t.kind, *t.aliases
 _QUEUE_BY_ALIAS = {_fold(name): q.name for q in QUEUES.values() for name in (q.name, *q.aliases)}
 
 
+def declare(job_type: JobType) -> None:
+    """Add a type, and its queue when that is new; once more is nothing.
+
+    ConfigError when it does not hold, or when one of its names is another's already.
+    """
+    if JOB_TYPES.get(job_type.kind) == job_type:
+        return
+    check(job_type)
+    queue = QUEUES.get(job_type.queue) or job_type.home
+    if queue is None or job_type.home not in (None, queue):
+        said = "unknown: give a Queue of your own" if queue is None else f"declared otherwise: {queue}"
+        raise ConfigError(f"job type {job_type.kind!r}: queue {job_type.queue!r} is {said}")
+    if job_type.tier is not queue.tier:
+        raise ConfigError(f"job type {job_type.kind!r}: queue {queue.name!r} lives in tier {queue.tier}")
+    _claim("kind", _BY_ALIAS, job_type.kind, job_type.aliases)
+    if queue.name not in QUEUES:
+        _claim("queue", _QUEUE_BY_ALIAS, queue.name, queue.aliases)
+        _QUEUE_BY_ALIAS.update({_fold(name): queue.name for name in (queue.name, *queue.aliases)})
+        QUEUES[queue.name] = queue
+    _BY_ALIAS.update({_fold(name): job_type.kind for name in (job_type.kind, *job_type.aliases)})
+    JOB_TYPES[job_type.kind] = job_type
+
+
+def _claim(what: str, taken: dict[str, str], name: str, aliases: tuple[str, ...]) -> None:
+    for each in (name, *aliases):
+        owner = taken.get(_fold(each))
+        if owner is not None:
+            raise ConfigError(
+                f"{what} {each!r} is declared twice (`-` and `_` are the same): by {owner!r}, too"
+            )
+
+
 def find_queue(name: str) -> Queue:
     """The queue of a name or alias; `X-queue` is X, and `-` and `_` are the same."""
-    folded = _fold(name).removesuffix("-queue")
-    if folded not in _QUEUE_BY_ALIAS:
+    folded = _fold(name)
+    known = _QUEUE_BY_ALIAS.get(folded) or _QUEUE_BY_ALIAS.get(folded.removesuffix("-queue"))
+    if known is None:
         raise UnknownTypeError.of("queue", f"unknown queue {name!r}; known: {', '.join(sorted(QUEUES))}")
-    return QUEUES[_QUEUE_BY_ALIAS[folded]]
+    return QUEUES[known]
+
+
+def find_kind(kind: str) -> JobType:
+    """The job type of a kind or alias, whatever its queue."""
+    job_type = JOB_TYPES.get(_BY_ALIAS.get(_fold(kind), ""))
+    if job_type is None:
+        raise UnknownTypeError.of("type", f"unknown type {kind!r}; known: {', '.join(sorted(JOB_TYPES))}")
+    return job_type
 
 
 def find_type(queue: str, kind: str) -> JobType:
     """The job type of a kind or alias within a queue."""
+    exact = JOB_TYPES.get(kind)
+    if exact is not None and exact.queue == queue:
+        return exact
     found = find_queue(queue)
     job_type = JOB_TYPES.get(_BY_ALIAS.get(_fold(kind), ""))
     if job_type is None or job_type.queue != found.name:
-        known = ", ".join(t.kind for t in _TYPES if t.queue == found.name)
+        known = ", ".join(t.kind for t in JOB_TYPES.values() if t.queue == found.name)
         raise UnknownTypeError.of("type", f"unknown type {kind!r} in queue {found.name!r}; known: {known}")
     return job_type
 

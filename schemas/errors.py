@@ -6,11 +6,13 @@ TierflowError
 │   └── DecodeError      bytes that are no record of the expected schema
 ├── JobError             what a handler may raise on purpose
 │   ├── TransientError   worth another attempt, not before `retry_after_s` if that is given
-│   └── PermanentError   another attempt cannot help: straight to the dead letters
+│   ├── PermanentError   another attempt cannot help: straight to the dead letters
+│   └── StoppedError     the handler stopped because it was asked to
 └── UnavailableError     a service that is needed to accept work is away
 """
 
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,28 @@ class UnknownTypeError(ContractError):
 class JobError(TierflowError):
     """A job's attempt failed for a reason that its handler understands."""
 
-    def __init__(self, message: str, *, code: str = "") -> None:
+    def __init__(self, message: str, *, code: object = "") -> None:
         super().__init__(message)
-        self.code = code
+        # Job authors give what their clients give: an HTTP status, a Decimal.
+        self.code = str(code)
 
 
 class TransientError(JobError):
     """Another attempt may succeed: time-outs, lost connections, 429 and 5xx of a provider."""
 
-    def __init__(self, message: str, *, code: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: object = "", retry_after_s: SupportsFloat | None = None
+    ) -> None:
         super().__init__(message, code=code)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = None if retry_after_s is None else float(retry_after_s)
 
 
 class PermanentError(JobError):
     """No attempt can succeed: refused by the provider, wrong data."""
+
+
+class StoppedError(JobError):
+    """The attempt ended because `ctx.cancelled` was set: no failure of the job."""
 
 
 class UnavailableError(TierflowError):

@@ -15,7 +15,10 @@ class Lane(IntEnum):
     @property
     def label(self) -> str:
         """As it stands in topic names and metric labels."""
-        return self.name.lower()
+        return _LABELS[self]
+
+
+_LABELS = tuple(lane.name.lower() for lane in Lane)
 
 
 def lane_of(priority: int) -> Lane:

@@ -29,7 +29,10 @@ class JobOptions(msgspec.Struct, frozen=True):
 
 
 class JobRequest(msgspec.Struct, frozen=True):
-    """A job as a producer asks for it, on `job-requests`."""
+    """A job as a producer asks for it, on `job-requests`.
+
+    `series` above 0 asks for another attempt series of a job that ended (a retry by hand, a re-drive).
+    """
 
     job_id: str
     queue: str
@@ -42,6 +45,7 @@ class JobRequest(msgspec.Struct, frozen=True):
     user_id: str | None = None
     tenant_id: str | None = None
     request_id: str | None = None
+    series: int = 0
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -189,12 +193,20 @@ class LiveUpdate(msgspec.Struct, frozen=True):
 
 
 class Control(msgspec.Struct, frozen=True):
-    """An operator's order that every worker obeys, on the compacted topic `control`."""
+    """An operator's order that every worker obeys, on the compacted topic `control`.
+
+    `action` is `pause` or `resume` (of the queue, or of one `type` of it), or `clear`: then jobs in `state`
+    (`waiting` or `delayed`; None: both) that were accepted up to `before` are cancelled by who meets them.
+    """
 
     action: str
     queue: str
     at: int
     by: str
+    type: str | None = None
+    reason: str | None = None
+    before: int | None = None
+    state: str | None = None
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -202,7 +214,7 @@ class Parked(msgspec.Struct, frozen=True):
 
     `state` is `active` (running, checked in until `due`), `delayed` (a retry, due at `due`), or `waiting`
     (behind another job of its key). A `holder` keeps the later jobs of its key waiting. `next_number` is the
-    number of its next transition.
+    number of its next transition. With a `gate` (`queue:money`) it waits until this is open.
     """
 
     job: Job
@@ -214,6 +226,7 @@ class Parked(msgspec.Struct, frozen=True):
     due: int
     interruptions: int = 0
     errors: list[AttemptError] = []
+    gate: str | None = None
 
 
 class IdempotencyEntry(msgspec.Struct, frozen=True):
@@ -224,6 +237,7 @@ class IdempotencyEntry(msgspec.Struct, frozen=True):
     state: str
     expires_at: int
     result: str | None = None
+    series: int = 0
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -232,3 +246,92 @@ class Cell(msgspec.Struct, frozen=True):
     content: str
     at: int
     user_id: str | None = None
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """The one call that a half-open circuit lets through. `succeeded` is None while it runs."""
+
+    number: int
+    succeeded: bool | None = None
+
+
+class LimitRequest(msgspec.Struct, frozen=True):
+    """What a worker holds and wants of a provider group, on `limit-requests`; or an operator's `order`.
+
+    A statement of the whole, so that a lost one does no harm: of the calls that it runs or may start at once
+    (`held`) every grant is counted that answers a request up to `seen`; later it uses none of these.
+    `wants` counts the jobs that wait, by lane. `outcomes` and `pause_ms` (a 429, with its Retry-After or 0)
+    are those since the last one. `order` is `stop`, `resume` or `reset`.
+    """
+
+    group: str
+    worker: str = ""
+    incarnation: int = 0
+    number: int = 0
+    seen: int = 0
+    held: int = 0
+    wants: list[int] = []
+    outcomes: list[bool] = []
+    pause_ms: int | None = None
+    probe: Probe | None = None
+    order: str | None = None
+    by: str | None = None
+
+
+class LimitGrant(msgspec.Struct, frozen=True):
+    """What the limiter gives a worker, on `limit-grants`, in answer to its request `number`.
+
+    `tokens` calls may start, each within half a second of the moment the request was sent. `probe` is the
+    number of the probe that the one token stands for, 0 for none. `state` says why there are none:
+    `stopped`, `cooldown`, `open`, `half_open`, or `busy`.
+    """
+
+    group: str
+    worker: str
+    incarnation: int
+    number: int
+    tokens: int
+    state: str
+    probe: int = 0
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """A grant whose worker has not said yet that it saw it."""
+
+    number: int
+    tokens: int
+
+
+class SlotHolder(msgspec.Struct, frozen=True):
+    """The slots of one worker. `renewed` is when its last request was written to the log."""
+
+    worker: str
+    incarnation: int
+    number: int
+    held: int
+    renewed: int
+    granted: list[Granted] = []
+
+
+class RateLimit(msgspec.Struct, frozen=True):
+    """A provider group in the table `rate_limits`.
+
+    `milli_tokens` at `at` are for readers: a new owner starts with an empty bucket. `probe` counts the
+    probes, the last of them is `prober`'s while the circuit is half open.
+    """
+
+    group: str
+    at: int
+    milli_tokens: int
+    log_time: int
+    holders: list[SlotHolder] = []
+    stopped: bool = False
+    stopped_by: str | None = None
+    closed_until: int = 0
+    circuit: str = "closed"
+    open_until: int = 0
+    outcomes: list[bool] = []
+    probe: int = 0
+    prober: str | None = None
+    prober_incarnation: int = 0
+    probe_request: int = 0

@@ -46,9 +46,12 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class Contract(BaseModel):
-    """Data of one job type. Types are strict (no "12" for 12); members it does not name are kept as given."""
+    """Data of one job type. Types are strict (no "12" for 12); members it does not name are kept as given.
 
-    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel)
+    In JSON its members are in camelCase only; in Python it is made with the names of its fields.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     def own_timeout_s(self) -> float | None:
         """A time limit that the data itself asks for; None: the type's."""
@@ -59,12 +62,32 @@ class Contract(BaseModel):
         return None
 
     @classmethod
+    def members(cls) -> frozenset[str]:
+        """The names of its members, as they stand in the JSON text."""
+        return frozenset(field.alias or name for name, field in cls.model_fields.items())
+
+    @classmethod
     def parse(cls, data: str | bytes) -> Self:
         """The typed data of a JSON text; ContractError with every problem when it does not hold."""
         try:
-            return cls.model_validate_json(data, strict=True)
+            found = cls.model_validate_json(data, strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
             raise ContractError(problems_of(error, "data")) from None
+        if not found.model_extra:
+            _share(found)
+        return found
+
+
+# pydantic gives each object a set of the names that were given and a dict for what it does not name: half of
+# a small object's memory. Contracts are frozen, so nothing changes these, and equal ones can be one.
+_GIVEN: dict[frozenset[str], set[str]] = {}
+_NO_MEMBERS: dict[str, Any] = {}
+
+
+def _share(found: Contract) -> None:
+    given = found.model_fields_set
+    object.__setattr__(found, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
+    object.__setattr__(found, "__pydantic_extra__", _NO_MEMBERS)
 
 
 def problems_of(error: ValidationError, root: str = "") -> list[Problem]:
