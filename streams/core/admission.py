@@ -3,15 +3,17 @@
 Computed from the record alone, so that the router and any replay of it give the same job.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
 
 from schemas.catalogue import JobType, find_event, find_type
+from schemas.commands import cancel_of
 from schemas.errors import ContractError, Problem
-from schemas.keys import digest, fill
+from schemas.keys import digest, digest_of_bytes, fill
 from schemas.payloads.contract import Contract
 from schemas.records import Backoff, Event, Job, JobOptions, JobRequest
 
@@ -22,11 +24,13 @@ MAX_DELAY_MS = 366 * 24 * 3600 * 1000
 MAX_JOB_BYTES = 850_000
 MAX_ID_CHARS = 1_000
 MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
+MAX_SERIES = 1_000_000
+_NO_OPTIONS = JobOptions()
 BACKOFFS = ("fixed", "linear", "exponential")
+_BACKOFFS = (*BACKOFFS, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where a record stood, and the trace it belongs to."""
 
     topic: str
@@ -38,11 +42,13 @@ class Source:
 def job_of_request(request: JobRequest, source: Source) -> Job:
     """The job that a request asks for; ContractError names every member that does not hold."""
     job_type = find_type(request.queue, request.type)
-    if not job_type.public:
+    if not (job_type.public or request.series):
         raise ContractError.of(
             "type", f"{job_type.kind!r} is made by Tierflow itself and cannot be submitted"
         )
     problems = option_problems(request.options) + record_problems(request, request.accepted_at)
+    if not 0 <= request.series <= MAX_SERIES:
+        problems.append(Problem("series", f"{request.series} is outside 0 to {MAX_SERIES}"))
     if problems:
         raise ContractError(problems)
     contract = job_type.contract.parse(request.data)
@@ -55,7 +61,26 @@ def job_of_request(request: JobRequest, source: Source) -> Job:
     return _job(
         job_type, source, request.job_id, request.data, data, request.accepted_at,
         _with_own(request.options, contract), ordering_key, key, document_id, request.user_id,
-        request.tenant_id, request.request_id,
+        request.tenant_id, request.request_id, request.series,
+    )  # fmt: skip
+
+
+def job_of_command(request: JobRequest, source: Source) -> Job:
+    """The tier record of a command: in the urgent lane of its job's tier, under its job's key."""
+    problems = record_problems(request, request.accepted_at)
+    if not request.ordering_key:
+        problems.append(Problem("ordering_key", "a command needs the ordering key of its job"))
+    if problems:
+        raise ContractError(problems)
+    order = cancel_of(request)
+    assert request.ordering_key
+    return Job(
+        job_id=request.job_id, series=order.series, queue=request.queue, type=request.type, tier=order.tier,
+        priority=10, data=request.data, data_hash=b"", ordering_key=request.ordering_key,
+        accepted_at=request.accepted_at, attempts=1, backoff="fixed", backoff_delay_ms=0, backoff_max_ms=0,
+        backoff_jitter=False, timeout_ms=1, source_topic=source.topic, source_partition=source.partition,
+        source_offset=source.offset, user_id=request.user_id, tenant_id=request.tenant_id,
+        request_id=request.request_id, traceparent=source.traceparent,
     )  # fmt: skip
 
 
@@ -74,7 +99,9 @@ def job_of_event(event: Event, source: Source) -> Job:
 
 def _one_spelling(contract: Contract) -> dict[str, Any]:
     """The data with its defaults, in one spelling (UUIDs, times), so that equal jobs get equal keys."""
-    return contract.model_dump(mode="json", by_alias=True)
+    # As `model_dump` does, without its detour; `ContractError` came before, so nothing is left to warn of.
+    spelled: dict[str, Any] = contract.__pydantic_serializer__.to_python(contract, mode="json", by_alias=True)
+    return spelled
 
 
 def _with_own(options: JobOptions, contract: Contract) -> JobOptions:
@@ -89,11 +116,13 @@ def _with_own(options: JobOptions, contract: Contract) -> JobOptions:
 
 def data_hash(data: Mapping[str, Any]) -> bytes:
     """Tells a repeat of a job from another job under the same key."""
-    return digest(msgspec.json.encode(data, order="sorted").decode())
+    return digest_of_bytes(msgspec.json.encode(data, order="sorted"))
 
 
 def option_problems(options: JobOptions) -> list[Problem]:
     """What is wrong with a job's options, whoever set them."""
+    if options == _NO_OPTIONS:
+        return []
     bounds = {
         "priority": (options.priority, 1, 10),
         "attempts": (options.attempts, 1, MAX_ATTEMPTS),
@@ -111,25 +140,40 @@ def option_problems(options: JobOptions) -> list[Problem]:
     ]
     if len(options.idempotency_key or "") > MAX_ID_CHARS:
         problems.append(Problem("options.idempotencyKey", f"takes at most {MAX_ID_CHARS} characters"))
-    if options.backoff and options.backoff.type not in (None, *BACKOFFS):
+    if options.backoff and options.backoff.type not in _BACKOFFS:
         problems.append(Problem("options.backoff.type", f"use one of {', '.join(BACKOFFS)}"))
     return problems
 
 
 def record_problems(record: JobRequest | Event, at: int) -> list[Problem]:
     """What is wrong with a record itself, which any producer may have written."""
-    texts = {name: getattr(record, name) for name in record.__struct_fields__ if name != "data"}
-    named = ("job_id",) if isinstance(record, JobRequest) else ("event_id", "document_id")
-    problems = [
-        Problem(name, f"takes 1 to {MAX_ID_CHARS} characters")
-        for name, text in texts.items()
-        if isinstance(text, str) and (len(text) > MAX_ID_CHARS or (not text and name in named))
-    ]
+    problems = []
+    for text in _texts_of(type(record))(record):
+        if text is not None and not 0 < len(text) <= MAX_ID_CHARS:
+            problems = _text_problems(record)
+            break
     if not 0 <= at <= MAX_TIME_MS:
         problems.append(Problem("accepted_at", f"{at} is no time in ms since the epoch"))
     if len(record.data) * 4 > MAX_JOB_BYTES and len(record.data.encode()) > MAX_JOB_BYTES:
         problems.append(Problem("data", f"more than {MAX_JOB_BYTES} bytes"))
     return problems
+
+
+@cache
+def _texts_of(kind: type[JobRequest | Event]) -> Callable[[Any], tuple[Any, ...]]:
+    hints = get_type_hints(kind)
+    texts = (str, str | None)
+    return attrgetter(*(name for name in kind.__struct_fields__ if name != "data" and hints[name] in texts))
+
+
+def _text_problems(record: JobRequest | Event) -> list[Problem]:
+    named = ("job_id",) if isinstance(record, JobRequest) else ("event_id", "document_id")
+    texts = {name: getattr(record, name) for name in record.__struct_fields__ if name != "data"}
+    return [
+        Problem(name, f"takes 1 to {MAX_ID_CHARS} characters")
+        for name, text in texts.items()
+        if isinstance(text, str) and (len(text) > MAX_ID_CHARS or (not text and name in named))
+    ]
 
 
 def _document_of(request: JobRequest, data: Mapping[str, Any]) -> str | None:
@@ -142,7 +186,12 @@ def _document_of(request: JobRequest, data: Mapping[str, Any]) -> str | None:
 
 
 def _ordering_key(job_type: JobType, request: JobRequest, data: Mapping[str, Any], key: str | None) -> str:
-    """A type with an idempotency rule is ordered by its key; else by document or talk; else by job."""
+    """A type with an idempotency rule is ordered by its key; else by document or talk; else by job.
+
+    Another series of a job stands where the earlier ones stood, whatever today's rules say.
+    """
+    if request.series and request.ordering_key:
+        return request.ordering_key
     if job_type.idempotency and key is not None:
         return f"key:{digest(request.tenant_id or '', key).hex()}"
     if job_type.order:
@@ -162,12 +211,12 @@ def _longest_pause(job_type: JobType, own: Backoff | None) -> int:
 def _job(
     job_type: JobType, source: Source, job_id: str, text: str, data: Mapping[str, Any], accepted_at: int,
     options: JobOptions, ordering_key: str, key: str | None, document_id: str | None, user_id: str | None,
-    tenant_id: str | None, request_id: str | None,
+    tenant_id: str | None, request_id: str | None, series: int = 0,
 ) -> Job:  # fmt: skip
     retry, own = job_type.retry, options.backoff
     not_before = options.run_at or (accepted_at + options.delay_ms if options.delay_ms else None)
     return Job(
-        job_id=job_id, series=0, queue=job_type.queue, type=job_type.kind, tier=job_type.tier.value,
+        job_id=job_id, series=series, queue=job_type.queue, type=job_type.kind, tier=int(job_type.tier),
         priority=options.priority or job_type.priority, data=text, data_hash=data_hash(data),
         ordering_key=ordering_key, accepted_at=accepted_at,
         attempts=options.attempts or retry.attempts,

@@ -4,7 +4,6 @@ The rules: what is known already is answered without running; an attempt with a 
 is committed, and at once; one that runs for long lets its source offset go.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from schemas.catalogue import JOB_TYPES
@@ -14,45 +13,70 @@ from streams.core import outcome
 from streams.core.backoff import Dead, Retry
 from streams.core.entry import Entry
 from streams.core.home import Home
-from streams.core.outcome import Completed, Duplicate, Outcome, Writes
+from streams.core.leases import Lease
+from streams.core.outcome import Cancelled, Completed, Duplicate, Outcome, Writes
 from streams.core.ports import Hands, Time
 
 # A job that runs longer than this lets its source offset go, so that others' offsets can be committed.
 LONG_RUNNING_S = 0.1
-# Ownership was proved when the check-in was committed; a call may start no later than this after it was sent.
+# Ownership was proved when a check-in was committed; a call may start no later than this after it was sent.
 CHECK_IN_VALID_S = 2.0
 PROGRESS_EVERY_S = 0.5
+_NEVER = float("-inf")
+UNKNOWN_OUTCOME = "unknown_outcome"
+"""The error class of jobs that a person must look at."""
 
 
-@dataclass(slots=True, eq=False)
 class Attempt:
     """One execution under way.
 
     `began` is when its turn came (wall), `sent` when its check-in was written, `since` when its handler was
-    started (steady). `work` belongs to the shell. `over`: nothing that comes from it counts any more.
+    started (steady). `cancel`: who asked for its end, and why. `work` belongs to the shell. `lease` is what
+    it runs on when its provider is limited, for which it waited `stood_s`. `over`: nothing that comes from it
+    counts any more.
     """
 
-    entry: Entry
-    home: Home
-    began: int
-    sent: float = 0.0
-    since: float = 0.0
-    ran: bool = False
-    over: bool = False
-    stage: str | None = None
-    said_at: float = float("-inf")
-    work: Any = None
+    __slots__ = (
+        "began", "cancel", "entry", "home", "lease", "lease_lost", "over", "ran", "said_at", "sent", "since",
+        "stage", "stood_s", "work",
+    )  # fmt: skip
+
+    def __init__(self, entry: Entry, home: Home, began: int) -> None:
+        self.entry, self.home, self.began = entry, home, began
+        self.sent = self.since = self.stood_s = 0.0
+        self.said_at = _NEVER
+        self.ran = self.over = self.lease_lost = False
+        self.stage: str | None = None
+        self.cancel: str | None = None
+        self.lease: Lease | None = None
+        self.work: Any = None
 
 
 def answer(entry: Entry, known: IdempotencyEntry | None, now: int) -> Outcome | None:
-    """What is known without running it: interrupted too often, done before, or its key in other use."""
+    """What is known without running it.
+
+    Interrupted too often; done before; its key in other use; or its effect may have happened, and a person
+    is to look first.
+    """
     if entry.interruptions >= outcome.MAX_INTERRUPTIONS:
         message = f"its worker went away {entry.interruptions} times while it ran"
         return Dead(Failure("interrupted", message, retryable=False))
-    if known is None:
-        return None
-    seen = outcome.seen_before(entry, known, now)
+    seen = None if known is None else outcome.seen_before(entry, known, now)
+    if seen is None and was_interrupted(entry) and parks_unknown(entry.job.type):
+        message = f"attempt {entry.attempt} was interrupted: its effect may have happened"
+        seen = Failure(UNKNOWN_OUTCOME, message, retryable=False)
     return Dead(seen) if isinstance(seen, Failure) else seen
+
+
+def was_interrupted(entry: Entry) -> bool:
+    """Whether an attempt of it was checked in and nobody knows what became of it."""
+    return entry.interruptions > 0 and entry.state is State.ACTIVE
+
+
+def parks_unknown(kind: str) -> bool:
+    """Whether jobs of this type whose effect may have happened wait for a person."""
+    job_type = JOB_TYPES.get(kind)
+    return job_type is not None and job_type.on_unknown == "park"
 
 
 def must_check_in(entry: Entry) -> bool:
@@ -65,8 +89,14 @@ def must_check_in(entry: Entry) -> bool:
 
 
 def is_valid(attempt: Attempt, time: Time) -> bool:
-    """Whether a committed check-in still proves that the job is ours: we may have been stopped since."""
-    return time.steady - attempt.sent <= CHECK_IN_VALID_S
+    """Whether committed check-ins still prove that the partition is ours: we may have been stopped since."""
+    return time.steady - attempt.home.proved <= CHECK_IN_VALID_S
+
+
+def is_checked_in(attempt: Attempt, time: Time) -> bool:
+    """Whether its row says already that it runs, and the partition is still ours."""
+    entry = attempt.entry
+    return entry.checked_in and entry.at is None and is_valid(attempt, time)
 
 
 def is_long(attempt: Attempt, time: Time) -> bool:
@@ -84,9 +114,12 @@ def may_report(attempt: Attempt, stage: str | None, time: Time) -> bool:
     return stage != attempt.stage or time.steady - attempt.said_at >= PROGRESS_EVERY_S
 
 
-def writes_of(attempt: Attempt, result: Outcome, now: int, hands: Hands) -> Writes:
-    """Everything that an outcome writes; moves the entry to its new state."""
+def writes_of(
+    attempt: Attempt, result: Outcome, now: int, hands: Hands, known: IdempotencyEntry | None = None
+) -> Writes:
+    """Everything that an outcome writes; moves the entry to its new state. `known`: of the job's key."""
     entry = attempt.entry
+    began = attempt.began if attempt.ran else None
     match result:
         case Completed():
             return outcome.completed(entry, result, now, attempt.began)
@@ -97,5 +130,7 @@ def writes_of(attempt: Attempt, result: Outcome, now: int, hands: Hands) -> Writ
         case Dead():
             outcome.note_failure(entry, result.failure, now, ran=attempt.ran)
             letter = hands.letter(entry, result.failure, now)
-            return outcome.dead(entry, result.failure, letter, now, attempt.began if attempt.ran else None)
+            return outcome.dead(entry, result.failure, letter, now, began, known)
+        case Cancelled():
+            return outcome.cancelled(entry, result, now, began, known)
     return Writes(now)

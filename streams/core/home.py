@@ -4,35 +4,39 @@ When the partition goes and comes back, it is another one: what still runs from 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from schemas.priorities import Lane
+from streams.core.cancels import Marks
 from streams.core.entry import Entry
+from streams.core.limits import Limits
+from streams.core.rows import Rows
 from streams.core.scheduler import Scheduler
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`slots`: attempts at a time in the process. A lane of a partition with `full` jobs in memory is not
-    fetched until it has only `room`; a key holds at most `key_share` jobs in memory behind its first (None:
-    the scheduler's own figure)."""
-
-    slots: int
-    full: int = 2_500
-    room: int = 1_250
-    key_share: int | None = None
+from streams.core.sweep import Sweep
 
 
 class Home:
-    """`closing`: nothing more starts, what runs may end. `gone`: nothing counts any more."""
+    """`closing`: nothing more starts, what runs may end. `gone`: nothing counts any more.
 
-    __slots__ = ("_limits", "_release", "closing", "gone", "held", "in_memory", "partition", "scheduler")
+    `suspects`: how many more jobs may have killed the last owner. `proved`: when the latest check-in was sent
+    that is committed; the partition was ours then (steady). `marks`: the cancels that wait for their
+    job. `sweeps`: the clears that go through the table.
+    """
+
+    __slots__ = (
+        "_limits", "_release", "closing", "gone", "held", "in_memory", "marks", "partition", "proved", "rows",
+        "scheduler", "suspects", "sweeps",
+    )  # fmt: skip
 
     def __init__(
-        self, partition: int, scheduler: Scheduler, limits: Limits, release: Callable[[int, Lane], None]
-    ) -> None:
-        self.partition, self.scheduler = partition, scheduler
+        self, partition: int, scheduler: Scheduler, rows: Rows, limits: Limits,
+        release: Callable[[int, Lane], None],
+    ) -> None:  # fmt: skip
+        self.partition, self.scheduler, self.rows = partition, scheduler, rows
+        self.marks = Marks(rows)
+        self.sweeps: list[Sweep] = []
         self.closing = self.gone = False
+        self.suspects = 0
+        self.proved = float("-inf")
         self.in_memory = [0] * len(Lane)
         self.held: set[Lane] = set()
         self._limits, self._release = limits, release
@@ -47,6 +51,13 @@ class Home:
         """Nothing of it counts any more."""
         self.close()
         self.gone = True
+
+    def suspects_next(self) -> bool:
+        """Whether the job whose turn it is may have killed the last owner."""
+        if not self.suspects:
+            return False
+        self.suspects -= 1
+        return True
 
     def took(self, entry: Entry) -> None:
         """The entry is in memory, on the account of its lane."""

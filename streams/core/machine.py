@@ -1,40 +1,66 @@
 """The worker's decisions as one machine: events with their time go in, `Hands` carries out what follows.
 
-Pure: no clock, no I/O, no task; the same events in the same order do the same. The way of a job: `arrived` ->
-`Scheduler` -> `Ready` -> answered, or checked in (`committed`) and run -> `returned` or `raised` -> written.
+Pure: no clock, no I/O, no task; the same events in the same order do the same. The way of a job: `Intake` ->
+`Scheduler` -> `Ready` -> `Turns`: answered (`Known`, `Cancelling`), at a gate (`Standing`), or checked in and
+run (`Lasting`) -> `Endings`. All of them write through `Writing`.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from schemas.priorities import Lane
-from schemas.records import Failure
-from schemas.states import State
-from streams.core import attempt as rules
-from streams.core import outcome
+from schemas.records import Control, Failure, LimitGrant, LimitRequest
 from streams.core.attempt import Attempt
-from streams.core.backoff import Dead, Random, Retry, after_failure
+from streams.core.backoff import Random
+from streams.core.blast import Deaths
+from streams.core.cancelling import Cancelling
+from streams.core.endings import Endings
 from streams.core.entry import Entry
-from streams.core.home import Home, Limits
-from streams.core.outcome import Completed, Outcome, Writes
-from streams.core.ports import Hands, Tables, Time, Unwritable
+from streams.core.gates import Gates, group_gate
+from streams.core.home import Home
+from streams.core.intake import Intake
+from streams.core.known import Known
+from streams.core.lasting import Lasting
+from streams.core.leases import Leases
+from streams.core.limited import Limited
+from streams.core.limits import Limits
+from streams.core.places import Places
+from streams.core.ports import Hands, Tables, Time
 from streams.core.ready import Ready
-from streams.core.scheduler import Park, Scheduler
-
-MESSAGE_KEPT = 2_000
-OPENED_AT_ONCE = 1_000
+from streams.core.rows import Rows
+from streams.core.scheduler import Scheduler
+from streams.core.standing import Standing
+from streams.core.turns import Turns
+from streams.core.writing import Writing
 
 
 class Machine:
     """One tier's jobs on the partitions that this process owns. Every event is one method."""
 
-    def __init__(self, hands: Hands, tables: Tables, random: Random, limits: Limits) -> None:
-        self._hands, self._tables, self._random, self._limits = hands, tables, random, limits
-        self._ready = Ready(limits.slots)
+    def __init__(
+        self, hands: Hands, tables: Tables, random: Random, limits: Limits, leases: Leases | None = None
+    ) -> None:
+        self._hands, self._tables, self._limits = hands, tables, limits
+        self.caps: Counter[str] = Counter()
+        """How often a bound was reached: of a key, a provider's gate, a lane, the process."""
         self._homes: dict[int, Home] = {}
-        # Those that were started lately, oldest first: the ones that may become long-running.
-        self._recent: deque[Attempt] = deque()
+        self._ready, self._gates = Ready(limits.slots), Gates(limits.at_gate, limits.in_process)
+        places, known = Places(limits.processes, limits.in_process, self._gates), Known(tables)
+        self._limited = Limited(leases, self._gates, places)
+        writing = Writing(hands, known)
+        self._cancelling = Cancelling(hands, known, writing.write)
+        self._intake = Intake(hands, known, writing, self._cancelling, self.caps)
+        self._standing = Standing(self._gates, self._ready, writing, self._homes, self.caps)
+        self._lasting = Lasting(writing)
+        self._endings = Endings(
+            hands, writing, random, self._ready, self._gates, self._limited, self._cancelling,
+            Deaths(limits.hold),
+        )  # fmt: skip
+        self._turns = Turns(
+            hands, self._homes, self._ready, self._gates, known, writing, self._limited, self._cancelling,
+            self._standing, self._lasting, self._endings, places,
+        )  # fmt: skip
 
     @property
     def running(self) -> int:
@@ -48,46 +74,39 @@ class Machine:
 
     @property
     def size(self) -> int:
-        """Keys and times held in memory."""
-        return sum(len(home.scheduler) for home in self._homes.values())
+        """Keys, times and jobs at gates held in memory."""
+        return sum(len(home.scheduler) for home in self._homes.values()) + len(self._gates)
+
+    # -- ownership
 
     def takes(self, partition: int) -> bool:
         """Whether records of this partition are of use here."""
         home = self._homes.get(partition)
         return home is not None and not home.closing
 
-    # -- ownership
+    def opened(self, partition: int, time: Time, *, left_open: bool = False) -> None:
+        """The partition is ours. What the last owner left in the table is taken in bit by bit.
 
-    def opened(self, partition: int, time: Time) -> int:
-        """The partition is ours: take over what the last owner left in the table; how many jobs that is."""
-        return deque(self.opening(partition, time), maxlen=1)[0]
-
-    def opening(self, partition: int, time: Time) -> Iterator[int]:
-        """The same in pieces, for a table that takes seconds to read; the last number is the total.
-
-        Nothing of the partition may happen before the iterator has ended.
+        `left_open`: it died at work. One of the first jobs may be the cause, so they all check in.
         """
-        scheduler = Scheduler(
-            partition, self._ready, lambda prefix: self._tables.parked(partition, prefix),
-            self._limits.key_share,
-        )  # fmt: skip
         self.closed(partition)
-        found = 0
-        for place, parked in self._tables.parked(partition):
-            scheduler.restore(place, parked)
-            found += 1
-            if found % OPENED_AT_ONCE == 0:
-                yield found
-        self._homes[partition] = Home(partition, scheduler, self._limits, self._hands.release)
-        scheduler.settle(time.wall)
-        self._start(time)
-        yield found
+        rows = Rows(self._tables, partition)
+        scheduler = Scheduler(partition, self._ready, rows, self._gates, self._limits, self.caps)
+        self._homes[partition] = home = Home(partition, scheduler, rows, self._limits, self._hands.release)
+        home.suspects = self._limits.suspects if left_open else 0
+        self._cancelling.opened(home, time)
+        scheduler.due(time.wall)
+        self._turns.start(time)
+
+    def suspects(self, partition: int) -> bool:
+        """Whether a job of it may still be met that killed an owner: the next one has to be as careful."""
+        home = self._homes.get(partition)
+        return home is not None and home.suspects > 0
 
     def closing(self, partition: int) -> None:
         """It will go: start nothing more of it; what runs may end and is written."""
-        home = self._homes.get(partition)
-        if home is not None:
-            home.close()
+        if partition in self._homes:
+            self._homes[partition].close()
 
     def closed(self, partition: int) -> None:
         """It is gone: the next owner decides about what still runs here."""
@@ -95,177 +114,89 @@ class Machine:
         if home is not None:
             home.lose()
 
-    # -- jobs
+    # -- jobs and time
 
     def arrived(self, partition: int, lane: Lane, entries: Iterable[Entry], time: Time) -> None:
         """Jobs came from a lane, in their order; each with its open step."""
-        home = self._homes.get(partition)
-        if home is None:
-            return
-        for entry in entries:
-            if home.closing:
-                return  # the next owner reads them again
-            home.took(entry)
-            self._park(home, home.scheduler.arrive(entry, time.wall), time)
-        if home.is_full(lane):
-            self._hands.hold(partition, lane)
-        self._start(time)
+        if partition in self._homes:
+            self._intake.take(self._homes[partition], lane, entries, time)
+            self._turns.start(time)
 
     def tick(self, time: Time) -> None:
         """Time has passed: what is due takes its turn, what runs for long lets its offset go."""
         for home in self._homes.values():
-            due = home.scheduler.next_due
-            if due is not None and due <= time.wall:
+            if not home.closing:
                 home.scheduler.due(time.wall)
-        recent = self._recent
-        while recent and (recent[0].over or rules.is_long(recent[0], time)):
-            self._let_go(recent.popleft())
-        self._start(time)
+        self._lasting.tick(time)
+        self._standing.tick(time)
+        self._cancelling.tick(self._homes.values(), time)
+        for attempt in self._limited.lost(time):
+            self._hands.stop(attempt)
+        self._turns.start(time)
+        self.caps["process"] += self._ready.is_full
+
+    # -- orders, gates and limits
+
+    def clear(self, order: Control, time: Time) -> None:
+        """End the waiting jobs that an order means, here and whenever one is met."""
+        self._cancelling.clear(order, self._homes.values(), time)
+        self._turns.start(time)
+
+    def close_gate(self, name: str) -> None:
+        """No job starts that has to pass this gate; those that run go on."""
+        self._gates.closed.add(name)
+
+    def open_gate(self, name: str, time: Time, room: int | None = None) -> None:
+        """Who waits there may go on; with `room` only so many, and the gate stays as it is."""
+        if room is None:
+            self._gates.closed.discard(name)
+        self._standing.go_on(name, room)
+        self._turns.start(time)
+
+    def waiting_at(self, gate: str) -> int:
+        """How many wait at a provider's gate in memory; others may stand in the table."""
+        return self._gates.waiting(gate)
+
+    def requests(self, time: Time) -> list[LimitRequest]:
+        """What the limiter is to hear now."""
+        return self._limited.requests(self._limits.slots - self._ready.running, time)
+
+    def granted(self, grant: LimitGrant, time: Time) -> None:
+        """The limiter's answer: so many jobs of the group may start."""
+        room = self._limited.granted(grant, time)
+        if room:
+            self.open_gate(group_gate(grant.group), time, room)
 
     # -- attempts
 
     def committed(self, attempt: Attempt, time: Time) -> None:
         """Its check-in is committed: it may start, if that is not too long ago."""
-        if attempt.over or attempt.home.gone:
-            self._leave(attempt)
-        elif rules.is_valid(attempt, time):
-            self._run(attempt, time)
-        else:
-            self._check_in(attempt, time)
-        self._start(time)
+        self._turns.checked_in(attempt, time)
+        self._turns.start(time)
 
     def lost(self, attempt: Attempt, time: Time) -> None:
         """Its check-in never was committed: the partition is another's."""
         attempt.home.lose()
-        self._leave(attempt)
-        self._start(time)
+        self._endings.leave(attempt)
+        self._turns.start(time)
 
     def returned(self, attempt: Attempt, result: str, carried: Any, time: Time) -> None:
         """The handler returned a JSON text; what it carries goes out with it."""
-        self._end(attempt, Completed(result, carried), time)
-        self._start(time)
+        self._endings.completed(attempt, result, carried, time)
+        self._turns.start(time)
 
     def raised(self, attempt: Attempt, failure: Failure, retry_after_s: float | None, time: Time) -> None:
         """The handler failed; a provider may have asked for a pause."""
-        entry = attempt.entry
-        result = after_failure(entry.job, entry.attempt, failure, time.wall, self._random, retry_after_s)
-        self._end(attempt, result, time)
-        self._start(time)
+        self._endings.failed(attempt, failure, retry_after_s, time)
+        self._turns.start(time)
 
     def stopped(self, attempt: Attempt, time: Time) -> None:
         """The handler was cancelled: with its partition, or by itself, which is a failure like any other."""
-        if attempt.home.closing:
-            self._leave(attempt)
-            self._start(time)
-        else:
-            self.raised(attempt, Failure("stopped", "the handler was cancelled", retryable=True), None, time)
+        self._endings.stopped(attempt, time)
+        self._turns.start(time)
 
     def progressed(
         self, attempt: Attempt, percentage: int, stage: str | None, message: str | None, time: Time
     ) -> None:
         """The handler says how far it is."""
-        if attempt.over or not rules.may_report(attempt, stage, time):
-            return
-        attempt.stage, attempt.said_at = stage, time.steady
-        entry = attempt.entry
-        self._write(attempt.home, entry, outcome.progressed(entry, time.wall, percentage, stage, message))
-
-    # -- decisions
-
-    def _start(self, time: Time) -> None:
-        """Everything that is ready and has a slot."""
-        while (entry := self._ready.take()) is not None:
-            attempt = Attempt(entry, self._homes[entry.partition], time.wall)
-            key = entry.job.idempotency
-            known = None if key is None else self._tables.known(entry.partition, key)
-            result = rules.answer(entry, known, time.wall)
-            if result is not None:
-                self._end(attempt, result, time)
-            elif rules.must_check_in(entry):
-                self._check_in(attempt, time)
-            else:
-                self._run(attempt, time)
-
-    def _check_in(self, attempt: Attempt, time: Time) -> None:
-        """Write that it runs, before it can have an effect: the commit proves that the job is ours."""
-        attempt.sent = time.steady
-        try:
-            self._hands.check_in(attempt, outcome.started(attempt.entry, time.wall))
-        except LookupError:
-            attempt.home.lose()
-            self._leave(attempt)
-        else:
-            self._wrote(attempt.home, attempt.entry)
-
-    def _run(self, attempt: Attempt, time: Time) -> None:
-        attempt.ran, attempt.since = True, time.steady
-        self._recent.append(attempt)
-        self._hands.run(attempt)
-
-    def _let_go(self, attempt: Attempt) -> None:
-        # Its step may be gone without this: a job in front of parked ones stands in the table with them.
-        if not attempt.over and attempt.entry.state is not State.ACTIVE:
-            self._write(attempt.home, attempt.entry, outcome.started(attempt.entry, attempt.began))
-
-    def _end(self, attempt: Attempt, result: Outcome, time: Time) -> None:
-        """Write the outcome, give the slot back, and let the next of the key take its turn."""
-        home = attempt.home
-        try:
-            if not attempt.over and not home.gone:
-                result = self._record(attempt, result, time)
-                if not home.gone:
-                    self._hands.ended(attempt, result)
-                if not home.closing:
-                    self._follow(home, attempt.entry, result, time)
-        finally:
-            self._leave(attempt)
-
-    def _record(self, attempt: Attempt, result: Outcome, time: Time) -> Outcome:
-        """What was written: the outcome, or a dead letter when no record can hold it.
-
-        Without that the job would stand in front of its key for ever, here and at the next owner.
-        """
-        entry = attempt.entry
-        before = entry.state, entry.number, entry.attempt, entry.errors[:]
-        try:
-            self._write(attempt.home, entry, rules.writes_of(attempt, result, time.wall, self._hands))
-        except Unwritable as error:
-            entry.state, entry.number, entry.attempt, entry.errors = before
-            result = Dead(Failure("unrecordable", str(error)[:MESSAGE_KEPT], retryable=False))
-            self._write(attempt.home, entry, rules.writes_of(attempt, result, time.wall, self._hands))
-        return result
-
-    def _follow(self, home: Home, entry: Entry, result: Outcome, time: Time) -> None:
-        if isinstance(result, Retry):
-            self._park(home, home.scheduler.retry(entry, result.due), time)
-        else:
-            home.scheduler.finished(entry, time.wall)
-
-    def _park(self, home: Home, parks: list[Park], time: Time) -> None:
-        for park in parks:
-            entry = park.entry
-            if park.state is State.DELAYED:
-                self._write(home, entry, outcome.delayed(entry, time.wall, park.due))
-            else:
-                self._write(home, entry, outcome.behind(entry))
-
-    def _write(self, home: Home, entry: Entry, writes: Writes) -> None:
-        """Nothing is written for a partition that is gone."""
-        if home.gone:
-            return
-        try:
-            self._hands.write(entry, writes)
-        except LookupError:
-            home.lose()
-        else:
-            self._wrote(home, entry)
-
-    def _wrote(self, home: Home, entry: Entry) -> None:
-        entry.step = None
-        home.left(entry)
-
-    def _leave(self, attempt: Attempt) -> None:
-        """The attempt is over: its slot is free. Once."""
-        if not attempt.over:
-            attempt.over = True
-            self._ready.free(attempt.entry)
+        self._lasting.progressed(attempt, percentage, stage, message, time)

@@ -4,27 +4,30 @@ The one place where it is decided what is written when a job changes its state. 
 sends it, all of it in one step.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from schemas.catalogue import JOB_TYPES
 from schemas.keys import digest
-from schemas.records import AttemptError, DeadLetter, Failure, IdempotencyEntry, Parked, Transition
+from schemas.records import AttemptError, DeadLetter, Failure, IdempotencyEntry, Job, Parked, Transition
 from schemas.states import State, is_allowed
 from streams.core.backoff import Dead, Retry
 from streams.core.entry import Entry
 
 DAY_MS = 24 * 3600 * 1000
 RESULT_KEPT_BYTES = 1_000
+# So long a series is known to have ended, and a dead or cancelled job's id to have been used.
+SERIES_DAYS = 7
 MAX_INTERRUPTIONS = 5
 
 
-@dataclass(frozen=True, slots=True)
 class Completed:
     """The handler returned; `result` is a JSON text, `carried` what it wrote besides, opaque to the core."""
 
-    result: str
-    carried: Any = field(default=None, compare=False)
+    __slots__ = ("carried", "result")
+
+    def __init__(self, result: str, carried: Any = None) -> None:
+        self.result, self.carried = result, carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +43,40 @@ class Repeated:
     """This very job, handed in again after it had completed: nothing is said a second time."""
 
 
-Outcome = Completed | Duplicate | Repeated | Retry | Dead
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Somebody asked for its end: `says` who and why. `failure`: what the handler said when stopped."""
+
+    says: str
+    failure: Failure | None = None
 
 
-@dataclass(slots=True)
+Outcome = Completed | Duplicate | Repeated | Retry | Dead | Cancelled
+
+
 class Writes:
     """What one step writes for one job. `parked` None takes the job out of the table if it is there.
 
+    `idempotency` is what is known of the job's key from now on, `series` of this series of it (`series_key`).
     `carried` goes out with a completed job only: what an attempt that failed wrote is dropped.
     """
 
-    at: int
-    transitions: list[Transition] = field(default_factory=list)
-    parked: Parked | None = None
-    idempotency: IdempotencyEntry | None = None
-    dead_letter: DeadLetter | None = None
-    carried: Any = None
-    bad: list[str] = field(default_factory=list)
+    __slots__ = ("at", "bad", "carried", "dead_letter", "idempotency", "parked", "series", "transitions")
+
+    def __init__(self, at: int, parked: Parked | None = None) -> None:
+        self.at, self.parked = at, parked
+        self.transitions: list[Transition] = []
+        self.idempotency: IdempotencyEntry | None = None
+        self.series: IdempotencyEntry | None = None
+        self.dead_letter: DeadLetter | None = None
+        self.carried: Any = None
+        self.bad: list[str] = []
 
 
 class Recorder:
     """Moves an entry through its states; refuses a move that the state machine does not have."""
+
+    __slots__ = ("entry", "now", "writes")
 
     def __init__(self, entry: Entry, now: int) -> None:
         self.entry, self.now = entry, now
@@ -114,25 +130,25 @@ def behind(entry: Entry) -> Writes:
     return Writes(0, parked=entry.parked(State.WAITING, holder=False))
 
 
+def at_gate(entry: Entry, gate: str, *, holder: bool) -> Writes:
+    """A job whose turn has come at a gate that is closed; its state stays what it is."""
+    return Writes(0, parked=entry.parked(entry.state, holder=holder, gate=gate))
+
+
 def completed(entry: Entry, outcome: Completed, now: int, started_at: int) -> Writes:
     """The end everyone hopes for."""
     recorder = _active(entry, now, started_at)
     recorder.move(State.COMPLETED, result=outcome.result, progress=100)
     recorder.writes.carried = outcome.carried
-    job = entry.job
-    if job.idempotency is not None:
-        days = JOB_TYPES[job.type].idempotency_days if job.type in JOB_TYPES else 7
-        kept = outcome.result if len(outcome.result.encode()) <= RESULT_KEPT_BYTES else None
-        recorder.writes.idempotency = IdempotencyEntry(
-            job.job_id, job.data_hash, State.COMPLETED, now + days * DAY_MS, kept
-        )
-    return recorder.writes
+    kept = outcome.result if len(outcome.result.encode()) <= RESULT_KEPT_BYTES else None
+    return _remembered(recorder, None, kept)
 
 
 def duplicate(entry: Entry, outcome: Duplicate, now: int) -> Writes:
     """Answered without running."""
     recorder = Recorder(entry, now)
     recorder.move(State.DUPLICATE, duplicate_of=outcome.of, result=outcome.result)
+    _remember_series(recorder)
     return recorder.writes
 
 
@@ -153,12 +169,75 @@ def note_failure(entry: Entry, failure: Failure, now: int, *, ran: bool) -> None
         entry.failed(AttemptError(entry.attempt, now, failure.error_class, failure.message))
 
 
-def dead(entry: Entry, failure: Failure, letter: DeadLetter, now: int, started_at: int | None) -> Writes:
+def dead(
+    entry: Entry, failure: Failure, letter: DeadLetter, now: int, started_at: int | None,
+    known: IdempotencyEntry | None = None,
+) -> Writes:  # fmt: skip
     """No further attempt; `started_at` is None when the job never ran."""
     recorder = Recorder(entry, now) if started_at is None else _active(entry, now, started_at)
     recorder.move(State.DEAD, error=failure, reason=failure.error_class)
     recorder.writes.dead_letter = letter
-    return recorder.writes
+    return _remembered(recorder, known)
+
+
+def cancelled(
+    entry: Entry, outcome: Cancelled, now: int, started_at: int | None = None,
+    known: IdempotencyEntry | None = None,
+) -> Writes:  # fmt: skip
+    """Ended because somebody asked for it; `started_at` is None when this attempt never ran."""
+    recorder = Recorder(entry, now) if started_at is None else _active(entry, now, started_at)
+    recorder.move(State.CANCELLED, reason=outcome.says, error=outcome.failure)
+    return _remembered(recorder, known)
+
+
+def _remembered(recorder: Recorder, known: IdempotencyEntry | None, result: str | None = None) -> Writes:
+    """How the job ended is known under its key, so that its id, handed in again, gets another series.
+
+    Only a completed one makes others duplicates; what another job's effect left there stays.
+    """
+    entry, writes, now = recorder.entry, recorder.writes, recorder.now
+    job, state = entry.job, entry.state
+    _remember_series(recorder)
+    taken = known is not None and known.job_id != job.job_id and is_effect(known, now)
+    if job.idempotency is not None and not taken:
+        days = JOB_TYPES[job.type].idempotency_days if job.type in JOB_TYPES else SERIES_DAYS
+        if state is not State.COMPLETED:
+            days = SERIES_DAYS
+        writes.idempotency = IdempotencyEntry(
+            job.job_id, job.data_hash, state, now + days * DAY_MS, result, job.series
+        )
+    return writes
+
+
+def _remember_series(recorder: Recorder) -> None:
+    entry, now = recorder.entry, recorder.now
+    job = entry.job
+    if job.series:
+        recorder.writes.series = IdempotencyEntry(
+            job.job_id, job.data_hash, entry.state, now + SERIES_DAYS * DAY_MS, None, job.series
+        )
+
+
+def series_key(job: Job) -> bytes:
+    """Under which it is known that this series of a job has ended."""
+    return digest("job", job.job_id, str(job.series))
+
+
+def is_effect(known: IdempotencyEntry, now: int) -> bool:
+    """Whether the key's effect happened and still counts."""
+    return known.state == State.COMPLETED and known.expires_at > now
+
+
+def is_repeat(entry: Entry, known: IdempotencyEntry | None, now: int) -> bool:
+    """Whether this series of the job has ended before: a second request for it has no effect."""
+    return known is not None and known.expires_at > now and known.series == entry.job.series
+
+
+def following_series(job: Job, known: IdempotencyEntry | None, now: int) -> int:
+    """The series of a job that is about to begin: the next one if its id ended and was handed in again."""
+    if known is None or known.job_id != job.job_id or job.series or known.expires_at <= now:
+        return job.series
+    return job.series if known.state == State.COMPLETED else known.series + 1
 
 
 def _active(entry: Entry, now: int, started_at: int) -> Recorder:
@@ -174,10 +253,11 @@ def seen_before(
     entry: Entry, known: IdempotencyEntry | None, now: int
 ) -> Duplicate | Repeated | Failure | None:
     """What the table says when a job's turn comes: a duplicate, itself, a conflict, or nothing."""
-    if known is None or known.expires_at <= now or known.state != State.COMPLETED:
+    if known is None or not is_effect(known, now):
         return None
     if known.job_id == entry.job.job_id:
-        return Repeated()
+        # Another series of a job that has completed meanwhile has its answer, too.
+        return Repeated() if entry.job.series <= known.series else Duplicate(known.job_id, known.result)
     if known.data_hash != entry.job.data_hash:
         return Failure(
             "idempotency_conflict",

@@ -33,8 +33,14 @@ class Unwritable(Exception):  # noqa: N818
 class Tables(Protocol):
     """The tables of the partitions that are ours, with everything that `Hands` wrote."""
 
-    def parked(self, partition: int, prefix: bytes = b"") -> Iterator[tuple[bytes, Parked]]:
-        """The parked jobs of a partition, or of one key, in their order."""
+    def row(self, partition: int, place: bytes) -> Parked | None:
+        """The parked job at a place."""
+
+    def index(self, partition: int, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Index entries of the parked jobs (`rows.entries_of`) with this prefix, from `start` on.
+
+        Each with its job's place, in the order of both together.
+        """
 
     def known(self, partition: int, key: bytes) -> IdempotencyEntry | None:
         """What is known of an idempotency key."""
@@ -56,8 +62,17 @@ class Hands(Protocol):
     def run(self, attempt: "Attempt") -> None:
         """Start the handler; `returned`, `raised` or `stopped` follows."""
 
+    def cancel(self, attempt: "Attempt") -> None:
+        """Ask the handler to stop; nothing happens when it does not listen."""
+
+    def stop(self, attempt: "Attempt") -> None:
+        """End its handler: `stopped` follows, or its own end if that comes first."""
+
     def ended(self, attempt: "Attempt", result: Outcome) -> None:
         """The attempt is over and its outcome is written: to be counted."""
+
+    def hold_type(self, entry: Entry, reason: str) -> None:
+        """The type of this job is held: tell every worker and whoever watches. It is held here already."""
 
     def letter(self, entry: Entry, failure: Failure, now: int) -> DeadLetter:
         """The dead letter of a job, with the original bytes."""

@@ -11,20 +11,21 @@ from itertools import count
 from schemas.priorities import Lane
 from streams.core.entry import Entry
 
-SHARE = {Lane.URGENT: 1.0, Lane.NORMAL: 0.9, Lane.BULK: 0.7}
-STRIDE = {Lane.URGENT: 1, Lane.NORMAL: 4, Lane.BULK: 16}
-AND_ABOVE = {lane: tuple(Lane)[: lane + 1] for lane in Lane}
+# By lane, most urgent first.
+SHARE = (1.0, 0.9, 0.7)
+STRIDE = (1, 4, 16)
+LANES = tuple(Lane)
 
 
 class Ready:
     """The ready jobs of all partitions of a process, and how many run."""
 
     def __init__(self, slots: int) -> None:
-        self._limits = {lane: max(1, int(slots * share)) for lane, share in SHARE.items()}
+        self._limits = [max(1, int(slots * share)) for share in SHARE]
         # What runs in a lane and those below it: a flood above does not use up the share of a lane.
-        self._used = dict.fromkeys(Lane, 0)
-        self._heaps: dict[Lane, list[tuple[int, int, Entry]]] = {lane: [] for lane in Lane}
-        self._passes = dict.fromkeys(Lane, 0)
+        self._used = [0] * len(LANES)
+        self._heaps: list[list[tuple[int, int, Entry]]] = [[] for _ in LANES]
+        self._passes = [0] * len(LANES)
         self._turn = 0
         self._arrivals = count()
 
@@ -32,6 +33,11 @@ class Ready:
     def running(self) -> int:
         """Jobs taken and not yet freed."""
         return self._used[Lane.URGENT]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether jobs wait for a slot."""
+        return any(self._head(lane) for lane in LANES)
 
     def add(self, entry: Entry) -> None:
         """From now on it may be taken."""
@@ -44,27 +50,36 @@ class Ready:
 
     def take(self) -> Entry | None:
         """The job that starts now, counted as running; None while there is none or no slot for it."""
-        lanes = [lane for lane in Lane if self._head(lane) and self._has_slot(lane)]
-        if not lanes:
+        chosen, first = None, 0
+        for lane in LANES:
+            if not self._head(lane) or not self._has_slot(lane):
+                continue
+            # A lane that was empty or at its limit has saved up no turns.
+            turn = max(self._passes[lane], self._turn)
+            if chosen is None or turn < first:
+                chosen, first = lane, turn
+        if chosen is None:
             return None
-        # A lane that was empty or at its limit has saved up no turns.
-        turns = {lane: max(self._passes[lane], self._turn) for lane in lanes}
-        lane = min(lanes, key=lambda lane: (turns[lane], lane))
-        self._turn = turns[lane]
-        self._passes[lane] = self._turn + STRIDE[lane]
-        entry = heappop(self._heaps[lane])[2]
+        self._turn = first
+        self._passes[chosen] = first + STRIDE[chosen]
+        entry = heappop(self._heaps[chosen])[2]
         entry.ready = False
-        for place in AND_ABOVE[lane]:
-            self._used[place] += 1
+        self._count(chosen, 1)
         return entry
 
     def free(self, entry: Entry) -> None:
         """A job that was taken gives its slot back."""
-        for place in AND_ABOVE[entry.lane]:
-            self._used[place] -= 1
+        self._count(entry.lane, -1)
+
+    def _count(self, lane: Lane, change: int) -> None:
+        for place in range(lane + 1):
+            self._used[place] += change
 
     def _has_slot(self, lane: Lane) -> bool:
-        return all(self._used[place] < self._limits[place] for place in AND_ABOVE[lane])
+        for place in range(lane + 1):  # noqa: SIM110 - asked twice a job: a generator takes longer than the rest
+            if self._used[place] >= self._limits[place]:
+                return False
+        return True
 
     def _head(self, lane: Lane) -> bool:
         heap = self._heaps[lane]
