@@ -14,6 +14,7 @@ from streams.transport.assignment import OnClose, OnOpen
 from streams.transport.config import EngineConfig
 from streams.transport.consumer import Transport
 from streams.transport.engine import Engine
+from streams.transport.index import Index
 from streams.transport.metrics import EngineMetrics
 from streams.transport.owned import OwnedPartition
 from streams.transport.step import Step
@@ -69,6 +70,7 @@ class EngineApp(faust.App):
         self.open_callbacks: list[OnOpen] = []
         self.close_callbacks: list[OnClose] = []
         self._cache_blocks: Any = None
+        self.leaving, self.exit_status = asyncio.Event(), 0
         options = {
             "broker": "kafka://" + engine.bootstrap_servers.split(",")[0],
             "Stream": EngineStream,
@@ -90,13 +92,13 @@ class EngineApp(faust.App):
         self.chunked_topics.add(topic)
         return self.topic(topic, schema=ChunkSchema(), **options)
 
-    def Table(self, name: str, *, changelog: str) -> Table:  # noqa: N802
+    def Table(self, name: str, *, changelog: str, index: Index | None = None) -> Table:  # noqa: N802
         """A table of raw bytes; its changelog is an existing compacted topic of `partitions` partitions."""
         if name in self.engine_tables:
             raise ValueError(f"there is already a table {name}")
         if changelog in {table.changelog for table in self.engine_tables.values()}:
             raise ValueError(f"topic {changelog} is already the changelog of another table")
-        table = self.engine_tables[name] = Table(name, changelog, lambda: self.owned)
+        table = self.engine_tables[name] = Table(name, changelog, lambda: self.owned, index)
         return table
 
     def on_open(self, callback: OnOpen) -> OnOpen:
@@ -138,6 +140,11 @@ class EngineApp(faust.App):
         if engine is None:
             raise RuntimeError("the app is not started")
         return engine
+
+    def leave(self, status: int) -> None:
+        """Ask who runs the app to stop it as for SIGTERM, and to end the process with this status."""
+        self.exit_status = status
+        self.leaving.set()
 
     def step(self, partition: int) -> Step:
         """A step without a source record (timer, due retry). Raises LookupError when it is not open here."""
@@ -190,10 +197,8 @@ class EngineApp(faust.App):
         """
         tables: list[TablePartition] = []
         for name in sorted(self.engine_tables):
-            changelog = self.engine_tables[name].changelog
-            tables.append(
-                TablePartition(name, changelog, partition, self._store(name, partition), not tables)
-            )
+            table, store = self.engine_tables[name], self._store(name, partition)
+            tables.append(TablePartition(name, table.changelog, partition, store, not tables, table.index))
         return tables
 
     def _store(self, table: str, partition: int) -> Store:

@@ -22,15 +22,18 @@ class Position:
     partition: int
     offset: int
     mask: int
+    topic_id: str = ""
+    """Of which incarnation of the topic; empty when it is not known."""
 
 
-@dataclass(slots=True)
 class Changes:
     """New values of one table partition, and where its changelog ends after them (None: not known)."""
 
-    table: "TablePartition"
-    values: Mapping[bytes, bytes | None]
-    changelog_end: int | None = None
+    __slots__ = ("changelog_end", "table", "values")
+
+    def __init__(self, table: "TablePartition", values: Mapping[bytes, bytes | None]) -> None:
+        self.table, self.values = table, values
+        self.changelog_end: int | None = None
 
 
 class Batch:
@@ -51,7 +54,7 @@ class Batch:
 
     def seal(self, changes: list[Changes]) -> None:
         """Fix the offsets that go into the transaction; steps completed later belong to the next batch."""
-        self.positions = [Position(t.topic, t.partition, t.base, t.mask) for t in self.touched]
+        self.positions = [Position(t.topic, t.partition, t.base, t.mask, t.topic_id) for t in self.touched]
         self.changes = changes
 
     async def wait(self) -> None:
@@ -64,8 +67,9 @@ class Batch:
             raise self._lost()
 
     def commit(self) -> None:
-        """The transaction is committed."""
+        """The transaction is committed. What it carried goes: a quiet partition keeps its last batch."""
         self._end("committed")
+        self.outputs, self.changes = [], []
 
     def lose(self) -> None:
         """The partition went, or the outcome is unknown: whoever waits must not act."""

@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streams.transport import positions
+from streams.transport import incarnations, positions
 from streams.transport.config import EngineConfig
 from streams.transport.table_partition import TablePartition
 
@@ -50,8 +50,10 @@ class ChangelogReader:
             time.sleep(0.1)
         raise Abandoned
 
-    def load(self, tables: Sequence[TablePartition], abandoned: Callable[[], bool]) -> int:
-        """Read on from where the stores stand; answers how many records that were.
+    def load(
+        self, tables: Sequence[TablePartition], ids: Mapping[str, str], abandoned: Callable[[], bool]
+    ) -> int:
+        """Read on from where the stores stand; answers how many records that were. `ids` are the topics'.
 
         Reads committed records up to the end that an uncommitted read sees: a committed end may lie below a
         transaction that is committed but whose marker is still on its way (KAFKA-10167).
@@ -61,6 +63,7 @@ class ChangelogReader:
         for table in tables:
             part = (table.changelog, table.partition)
             first, end = self.log_ends(*part, abandoned)
+            incarnations.bind(table.store, f"{table.table}-{table.partition}", ids.get(table.changelog))
             _settle_start(table, first, end)
             if end > table.store.offset:
                 behind[part], ends[part] = table, end
@@ -83,6 +86,7 @@ def _settle_start(table: TablePartition, first: int, end: int) -> None:
         )  # fmt: skip
         store.clear()
     store.offset = max(store.offset, first)
+    table.prepare()
 
 
 def _read(
@@ -134,4 +138,4 @@ def _apply(table: TablePartition, records: Sequence[Message], next_offset: int) 
             entries[key] = value
         elif value is not None:
             notes[key] = value
-    table.store.write(entries, notes, next_offset)
+    table.restore(entries, notes, next_offset)

@@ -1,4 +1,8 @@
-"""From fetched records to steps in Faust's streams, in the loop."""
+"""From fetched records to steps in Faust's streams, in the loop.
+
+Partitions take turns, the one that was served longest ago first: what comes on a quiet topic (an urgent job)
+does not wait for everything that was fetched of a busy one before.
+"""
 
 import asyncio
 from collections import deque
@@ -12,6 +16,9 @@ from streams.transport.owned import OwnedPartition
 from streams.transport.reading import Fetched
 from streams.transport.step import Chunk, Step
 from streams.transport.tracker import Tracker
+
+# After so many the agents have their turn.
+TURN_RECORDS = 500
 
 
 class StepMessage(ConsumerMessage):
@@ -36,29 +43,49 @@ class Delivery:
         generation: Callable[[], int],
     ) -> None:
         self._on_message, self._chunked, self._generation = on_message, chunked, generation
-        self._queue: deque[Sequence[Fetched]] = deque()
+        self._queues: dict[Tracker, deque[Fetched]] = {}
+        self._served: dict[tuple[str, int], int] = {}
+        self._turn = 0
         self._wake = asyncio.Event()
         self.delivered = 0
         """Records taken from the queue so far; read by the consume thread."""
 
     def put(self, fetched: Sequence[Fetched]) -> None:
         """Records that the consume thread read."""
-        self._queue.append(fetched)
+        for one in fetched:
+            self._queues.setdefault(one.tracker, deque()).append(one)
         self._wake.set()
 
     async def run(self) -> None:
         """Deliver for ever."""
+        since = 0
         while True:
-            while not self._queue:
+            while not self._queues:
                 self._wake.clear()
                 await self._wake.wait()
-            for fetched in self._queue.popleft():
-                if fetched.records:
-                    await self._deliver(fetched.owned, fetched.tracker, fetched.records)
-                    self.delivered += len(fetched.records)
-                if fetched.end is not None:
-                    pass_markers(fetched.tracker, fetched.end)
-            await asyncio.sleep(0)
+            since += await self._hand_over(self._take())
+            if since >= TURN_RECORDS or not self._queues:
+                since = 0
+                await asyncio.sleep(0)
+
+    async def _hand_over(self, fetched: Fetched) -> int:
+        if fetched.records:
+            await self._deliver(fetched.owned, fetched.tracker, fetched.records)
+            self.delivered += len(fetched.records)
+        if fetched.end is not None:
+            pass_markers(fetched.tracker, fetched.end)
+        return len(fetched.records)
+
+    def _take(self) -> Fetched:
+        """The next of the partition that was served longest ago."""
+        tracker = min(self._queues, key=lambda t: self._served.get((t.topic, t.partition), 0))
+        self._turn += 1
+        self._served[tracker.topic, tracker.partition] = self._turn
+        queue = self._queues[tracker]
+        fetched = queue.popleft()
+        if not queue:
+            del self._queues[tracker]
+        return fetched
 
     async def _deliver(self, owned: OwnedPartition, tracker: Tracker, records: Sequence[Message]) -> None:
         if owned.is_stopping:

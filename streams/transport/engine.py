@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from confluent_kafka.admin import AdminClient
@@ -16,6 +17,7 @@ from streams.transport.committer import Committer
 from streams.transport.config import EngineConfig
 from streams.transport.delivery import Delivery
 from streams.transport.errors import Exit, ProducerFatal
+from streams.transport.incarnations import topic_ids
 from streams.transport.limits import Limits
 from streams.transport.metrics import EngineMetrics
 from streams.transport.polling import ConsumeThread, Part
@@ -65,7 +67,7 @@ class Engine:
         self.limits = Limits(config.max_record_bytes, lambda: topic_check.partition_counts(self.admin))
         self._transact_thread, self._recover_thread = SerialThread("transact"), SerialThread("recover")
         self._transactor = Transactor(config, app_id, self._group_metadata, metrics)
-        self._recovery = Recovery(config, app_id, new_tables, metrics)
+        self._recovery = Recovery(config, app_id, new_tables, partial(topic_ids, self.admin), metrics)
         self.assignment = Assignment(config, [], self.limits, self._recovery, self._recover_thread, metrics)
         self._committer = Committer(
             config, self._transactor, self._transact_thread,

@@ -52,3 +52,4 @@ class Exit(IntEnum):
     TRANSACTION_STUCK = 76
     LOOP_STUCK = 77
     SHUTDOWN_STUCK = 78
+    THREADS_HUNG = 79

@@ -29,7 +29,8 @@ class Limits:
             self._refuse_unknown(topic, partition)
         size = (len(value) if value else 0) + (len(key) if key else 0)
         if headers:
-            size += sum(len(name) + len(content) for name, content in headers)
+            for name, content in headers:
+                size += len(name) + len(content)
         if size > self._max:
             raise RecordTooLarge(f"an output to {topic} has {size} bytes, the limit is {self._max}")
 

@@ -4,11 +4,12 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from streams.transport.batch import Batch, Changes
+from streams.transport.bursts import After, Burst, Bursts, Work
 from streams.transport.limits import Limits
-from streams.transport.step import Step, enter
+from streams.transport.step import Step, current_step, enter
 from streams.transport.table_partition import TablePartition
 from streams.transport.tracker import Tracker
 
@@ -41,6 +42,9 @@ class OwnedPartition:
         self.opening: asyncio.Task[Any] | None = None
         """The running on_open callback."""
         self._on_work = on_work
+        self._bursts = Bursts(self._spawn)
+        self._context = _outside()
+        self._discard = self.tasks.discard
         self._batch = Batch(self)
         self._sealed: Batch | None = None
         self._committed_base: dict[str, int] = {}
@@ -62,12 +66,23 @@ class OwnedPartition:
 
     def spawn(self, coro: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Run the coroutine as a task that is cancelled when the partition goes; outside of any step."""
-        context = contextvars.copy_context()
-        context.run(enter, None)
-        task = asyncio.get_running_loop().create_task(coro, context=context)
+        task = asyncio.get_running_loop().create_task(coro, context=_outside())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+    def start(self, coro: Coroutine[Any, Any, Any], after: After, subject: object) -> Work:
+        """Like `spawn`, for much work that is mostly short: only what waits has a task of its own."""
+        work = Work(coro, _outside(), after, subject)
+        self._bursts.add(work)
+        return work
+
+    def _spawn(self, burst: Burst) -> None:
+        """Like `spawn`; where work waits its task stays, so what all of them can share is made once."""
+        coro, context = cast(Coroutine[Any, Any, None], burst), self._context
+        task = asyncio.get_running_loop().create_task(coro, name="work", context=context)
+        self.tasks.add(task)
+        task.add_done_callback(self._discard, context=context)
 
     def step(self) -> Step:
         """A step without a source record; fenced by the partition's offset like any other."""
@@ -80,9 +95,11 @@ class OwnedPartition:
         if self.is_closed:
             return None
         batch = self._batch
-        batch.outputs += step.outputs
-        for table, values in step.writes.items():
-            self.tables[table].apply(values)
+        if step.outputs is not None:
+            batch.outputs += step.outputs
+        if step.writes is not None:
+            for table, values in step.writes.items():
+                self.tables[table].apply(values)
         tracker = step.tracker
         if tracker is not None:
             tracker.complete(step.low, step.high)
@@ -125,3 +142,11 @@ class OwnedPartition:
             task.cancel()
         for table in self.tables.values():
             table.close()
+
+
+def _outside() -> contextvars.Context:
+    """A copy of this context, outside of any step."""
+    context = contextvars.copy_context()
+    if current_step() is not None:
+        context.run(enter, None)
+    return context

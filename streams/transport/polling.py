@@ -33,6 +33,8 @@ _CALLBACK_S = 60.0
 _LOST_CALLBACK_S = 20.0
 _NO_MEMBER_S = 0.5
 _QUIET_S = 15.0
+# Each look takes the interpreter from the loop that is behind.
+_BEHIND_S = 0.01
 _SEEK_RETRY_S = 0.01
 _SEEK_GIVE_UP_S = 30.0
 
@@ -189,7 +191,7 @@ class ConsumeThread:
             and not self._stop
             and not self._commands
         ):
-            time.sleep(0.002)
+            time.sleep(_BEHIND_S)
 
     def _within_window(self, reading: Reading, records: list[Message]) -> list[Message]:
         """The records that fit; the others are sought again when the window has moved."""

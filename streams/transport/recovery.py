@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from streams.transport import offset_metadata, positions
+from streams.transport import incarnations, offset_metadata, positions
 from streams.transport.batch import Position
 from streams.transport.changelog import Abandoned, ChangelogReader
 from streams.transport.config import EngineConfig
@@ -43,9 +43,11 @@ class Recovery:
         config: EngineConfig,
         group: str,
         new_tables: Callable[[int], list[TablePartition]],
+        ask_ids: incarnations.Ask,
         metrics: EngineMetrics,
     ) -> None:
         self._config, self._new_tables, self._metrics = config, new_tables, metrics
+        self._ask_ids = ask_ids
         self._reader = ChangelogReader(config, group)
         self.stopped = False
 
@@ -66,9 +68,12 @@ class Recovery:
             stable_s = time.monotonic() - begun
             for partition in owned:
                 tables[partition.partition] = self._new_tables(partition.partition)
-            records = self._reader.load([t for found in tables.values() for t in found], abandoned)
+            every = [table for found in tables.values() for table in found]
+            names = {*topics, *(table.changelog for table in every)}
+            ids = incarnations.patiently(self._ask_ids, names, abandoned)
+            records = self._reader.load(every, ids, abandoned)
             recovered = [
-                self._assemble(partition, topics, committed, tables[partition.partition], abandoned)
+                self._assemble(partition, topics, ids, committed, tables[partition.partition], abandoned)
                 for partition in owned
             ]
         except BaseException as error:
@@ -127,16 +132,19 @@ class Recovery:
         self,
         owned: OwnedPartition,
         topics: Sequence[str],
+        ids: Mapping[str, str],
         committed: dict[tuple[str, int], Position | None],
         tables: list[TablePartition],
         abandoned: Callable[[], bool],
     ) -> Recovered:
-        noted = _noted_positions(owned.partition, tables)
+        noted = positions.highest(owned.partition, [table.store.notes() for table in tables], ids)
         trackers = {}
         for topic in topics:
             position = self._guard(committed[topic, owned.partition], noted.get(topic))
             position = self._within_log(topic, owned.partition, position, abandoned)
-            trackers[topic] = Tracker(topic, owned.partition, position.offset, position.mask)
+            trackers[topic] = Tracker(
+                topic, owned.partition, position.offset, position.mask, ids.get(topic, "")
+            )
         return Recovered(owned, trackers, {table.table: table for table in tables})
 
     def _guard(self, group: Position | None, noted: Position | None) -> Position | None:
@@ -178,16 +186,3 @@ class Recovery:
             )  # fmt: skip
             return Position(topic, partition, end, 0)
         return position
-
-
-def _noted_positions(partition: int, tables: Sequence[TablePartition]) -> dict[str, Position]:
-    """The highest position of every source topic in the changelogs."""
-    found: dict[str, Position] = {}
-    for table in tables:
-        for key, value in table.store.notes().items():
-            if positions.is_position(key):
-                position = positions.load(partition, key, value)
-                best = found.get(position.topic)
-                if best is None or position.offset > best.offset:
-                    found[position.topic] = position
-    return found

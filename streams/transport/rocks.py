@@ -12,21 +12,29 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+from rocksdict import (
+    BlockBasedIndexType,
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+)
 
-from streams.transport.store import Entries
+from streams.transport.store import NONE, Entries
 
 log = logging.getLogger(__name__)
 
-_ENTRY, _NOTE, _OFFSET = b"e", b"n", b"o"
-_ENTRY_END = b"f"
+_ENTRY, _LOCAL, _NOTE, _OFFSET = b"e", b"l", b"n", b"o"
+_DELETED, _IN_A_ROW_OF = 64, 128
 _ATTACHED = "attached"
 _LOCK_WAIT_S = 10.0
 _TOUCH_S = 600.0
 
 
 class RocksStore:
-    """Entries under `e`, notes under `n`, the offset under `o`: no application key can collide."""
+    """Entries under `e`, local ones under `l`, notes under `n`, the offset under `o`: no key can collide."""
 
     def __init__(self, path: Path, cache: Cache, max_age_s: float) -> None:
         self.path = path
@@ -50,9 +58,25 @@ class RocksStore:
 
     def scan(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         """Entries in key order, as they were when the scan began."""
+        return self._scan(_ENTRY, start, stop)
+
+    def local_get(self, key: bytes) -> bytes | None:
+        """A local value."""
+        value: bytes | None = self._db.get(_LOCAL + key)
+        return value
+
+    def local_scan(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """Local entries in key order, as they were when the scan began."""
+        return self._scan(_LOCAL, start, stop)
+
+    def clear_local(self) -> None:
+        """Forget the local entries."""
+        self._db.delete_range(_LOCAL, _after(_LOCAL))
+
+    def _scan(self, space: bytes, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         rows = self._db.iter()
-        rows.seek(_ENTRY + start)
-        end = _ENTRY_END if stop is None else _ENTRY + stop
+        rows.seek(space + start)
+        end = _after(space) if stop is None else space + stop
         while rows.valid():
             key: bytes = rows.key()
             if key >= end:
@@ -76,18 +100,21 @@ class RocksStore:
             rows.next()
         return found
 
-    def write(self, entries: Entries, notes: Mapping[bytes, bytes], offset: int | None) -> None:
+    def write(
+        self, entries: Entries, notes: Mapping[bytes, bytes], offset: int | None, local: Entries = NONE
+    ) -> None:
         """Apply all of it in one RocksDB batch."""
         if self._counted is not None:
             self._counted += sum(
                 (value is not None) - (self.get(key) is not None) for key, value in entries.items()
             )
         batch = WriteBatch(raw_mode=True)
-        for key, value in entries.items():
-            if value is None:
-                batch.delete(_ENTRY + key)
-            else:
-                batch.put(_ENTRY + key, value)
+        for space, changed in ((_ENTRY, entries), (_LOCAL, local)):
+            for key, value in changed.items():
+                if value is None:
+                    batch.delete(space + key)
+                else:
+                    batch.put(space + key, value)
         for key, note in notes.items():
             batch.put(_NOTE + key, note)
         if offset is not None:
@@ -109,6 +136,11 @@ class RocksStore:
         """Release the files and their lock."""
         self.touch()
         self._db.close()
+
+
+def _after(space: bytes) -> bytes:
+    """The first key behind a space."""
+    return bytes([space[0] + 1])
 
 
 def shared_cache(size_bytes: int = 32 << 20) -> Cache:
@@ -142,14 +174,22 @@ def _options(cache: Cache) -> Options:
     table.set_block_cache(cache)
     table.set_bloom_filter(10, block_based=False)
     table.set_cache_index_and_filter_blocks(True)
+    # In pages: the one block of a large file would exceed a shard of the cache and be read anew each time.
+    table.set_index_type(BlockBasedIndexType.two_level_index_search())
+    table.set_partition_filters(True)
+    table.set_metadata_block_size(4096)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_block_based_table_factory(table)
-    options.set_write_buffer_size(1 << 20)
+    # Up to two for each table of each partition; they are small, so more files wait for their merge.
+    options.set_write_buffer_size(1 << 19)
     options.set_max_write_buffer_number(2)
+    options.set_level_zero_file_num_compaction_trigger(8)
     options.set_max_open_files(64)
     options.set_keep_log_file_num(2)
     options.set_max_background_jobs(2)
+    # A row that waits its turn leaves a hole where the next one is looked for.
+    options.add_compact_on_deletion_collector_factory(_IN_A_ROW_OF, _DELETED, 0.0)
     options.set_compression_type(DBCompressionType.lz4())
     return options
 

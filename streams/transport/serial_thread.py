@@ -42,6 +42,7 @@ class SerialThread:
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             call()
+            del call  # with all that it was given: the next may be long in coming
 
 
 def _succeed(future: "asyncio.Future[T]", result: T) -> None:

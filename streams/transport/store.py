@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from streams.transport.sorted_map import SortedMap
 
 Entries = Mapping[bytes, bytes | None]
 """New values by key; None removes the key."""
+NONE: Entries = MappingProxyType({})
 
 
 class Store(Protocol):
@@ -35,8 +37,22 @@ class Store(Protocol):
         """What `write` was given as notes, newest values."""
         ...
 
-    def write(self, entries: Entries, notes: Mapping[bytes, bytes], offset: int | None) -> None:
-        """Apply entries, notes and offset together: after a crash all of it is there or nothing."""
+    def local_get(self, key: bytes) -> bytes | None:
+        """A value of the local entries: derived from the others, in no changelog (see `index`)."""
+        ...
+
+    def local_scan(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """Local entries with start <= key < stop in key order."""
+        ...
+
+    def clear_local(self) -> None:
+        """Forget the local entries."""
+        ...
+
+    def write(
+        self, entries: Entries, notes: Mapping[bytes, bytes], offset: int | None, local: Entries = NONE
+    ) -> None:
+        """Apply entries, notes, offset and local entries together: after a crash all of it or nothing."""
         ...
 
     def clear(self) -> None:
@@ -55,7 +71,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.offset = 0
-        self._map = SortedMap()
+        self._map, self._local = SortedMap(), SortedMap()
         self._notes: dict[bytes, bytes] = {}
         self._lock = threading.Lock()
 
@@ -65,10 +81,25 @@ class MemoryStore:
 
     def scan(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         """Entries in key order, read page by page."""
+        return self._pages(self._map, start, stop)
+
+    def local_get(self, key: bytes) -> bytes | None:
+        """A local value."""
+        return self._local.data.get(key)
+
+    def local_scan(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """Local entries in key order, read page by page."""
+        return self._pages(self._local, start, stop)
+
+    def clear_local(self) -> None:
+        """Forget the local entries."""
+        with self._lock:
+            self._local.remove(list(self._local.data))
+
+    def _pages(self, of: SortedMap, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         while True:
             with self._lock:
-                keys = self._map.keys_from(start, stop, self._PAGE)
-                page = [(key, self._map.data[key]) for key in keys]
+                page = [(key, of.data[key]) for key in of.keys_from(start, stop, self._PAGE)]
             for key, value in page:
                 if value is not None:
                     yield key, value
@@ -84,11 +115,14 @@ class MemoryStore:
         """The engine's notes."""
         return dict(self._notes)
 
-    def write(self, entries: Entries, notes: Mapping[bytes, bytes], offset: int | None) -> None:
+    def write(
+        self, entries: Entries, notes: Mapping[bytes, bytes], offset: int | None, local: Entries = NONE
+    ) -> None:
         """Apply all of it."""
         with self._lock:
-            self._map.update({key: value for key, value in entries.items() if value is not None})
-            self._map.remove(key for key, value in entries.items() if value is None)
+            for kept, changed in ((self._map, entries), (self._local, local)):
+                kept.update({key: value for key, value in changed.items() if value is not None})
+                kept.remove(key for key, value in changed.items() if value is None)
             self._notes.update(notes)
             if offset is not None:
                 self.offset = offset
@@ -96,7 +130,7 @@ class MemoryStore:
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._map, self._notes, self.offset = SortedMap(), {}, 0
+            self._map, self._local, self._notes, self.offset = SortedMap(), SortedMap(), {}, 0
 
     def close(self) -> None:
         """Nothing to release."""

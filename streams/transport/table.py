@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from streams.transport.index import Index
+from streams.transport.layers import Values
 from streams.transport.owned import OwnedPartition
 from streams.transport.step import Step, current_step
 from streams.transport.table_partition import TablePartition
-
-Values = Mapping[bytes, bytes | None]
 
 
 class Table:
@@ -16,13 +16,16 @@ class Table:
     else when its transaction is committed.
     """
 
-    def __init__(self, name: str, changelog: str, owned: Callable[[], Mapping[int, OwnedPartition]]) -> None:
-        self.name, self.changelog, self._owned = name, changelog, owned
+    def __init__(
+        self, name: str, changelog: str, owned: Callable[[], Mapping[int, OwnedPartition]],
+        index: Index | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self.changelog, self.index, self._owned = name, changelog, index, owned
 
     def get(self, key: bytes, default: bytes | None = None) -> bytes | None:
         """The value, or the default. Only inside a step."""
         step = self._step()
-        own = step.writes.get(self.name)
+        own = step.written(self.name)
         value = own[key] if own is not None and key in own else step.owned.tables[self.name].get(key)
         return default if value is None else value
 
@@ -78,6 +81,13 @@ class TableView:
         """
         return self._table.scan(start, prefix, self._own())
 
+    def index_scan(self, start: bytes = b"", prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Index entries in their order from `start` on, those that start with `prefix`, with their keys.
+
+        What the current step wrote shows when it is complete.
+        """
+        return self._table.index_scan(start, prefix)
+
     def count(self) -> int:
         """How many keys there are; the first call on a RocksDB store reads them all."""
         return self._table.count(self._own())
@@ -86,4 +96,4 @@ class TableView:
         step = current_step()
         if step is None or step.owned is not self._owned:
             return None
-        return step.writes.get(self._table.table)
+        return step.written(self._table.table)

@@ -8,10 +8,10 @@ class Tracker:
     threads may read `used`.
     """
 
-    __slots__ = ("base", "mask", "next", "partition", "start", "topic")
+    __slots__ = ("base", "mask", "next", "partition", "start", "topic", "topic_id")
 
-    def __init__(self, topic: str, partition: int, base: int, mask: int = 0) -> None:
-        self.topic, self.partition = topic, partition
+    def __init__(self, topic: str, partition: int, base: int, mask: int = 0, topic_id: str = "") -> None:
+        self.topic, self.partition, self.topic_id = topic, partition, topic_id
         self.base, self.mask, self.next = base, 0, base
         if mask:
             self.mask = mask
