@@ -7,12 +7,24 @@ pydantic-settings knows neither that convention nor where each value came from.
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from schemas.errors import ConfigError
+from schemas.limits import GROUPS, ProviderLimit
+from streams.core.blast import HoldRule
 
 
 class Section(BaseModel):
@@ -60,6 +72,18 @@ class KafkaSettings(Section):
             **{name: value for name, value in given.items() if value is not None},
         }
 
+    def lone_reader(self) -> dict[str, Any]:
+        """What a consumer needs that reads all of a topic for itself, from its beginning, in no group."""
+        return {
+            **self.client(),
+            "group.id": "none",  # the client wants one; it is neither joined nor committed to
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "reconnect.backoff.max.ms": 500,
+            "log_level": 2,
+        }
+
 
 class PostgresSettings(Section):
     """Where tier-1 records are kept."""
@@ -97,6 +121,9 @@ class GatewaySettings(Section):
 
     host: str | None = Field(None, alias="TIERFLOW_HOST")
     port: Port = Field(3020, alias="TIERFLOW_PORT")
+    shared_port: bool = Field(
+        False, alias="TIERFLOW_SHARED_PORT", description="several gateways may listen on it"
+    )
     body_limit: int = Field(1_000_000, alias="TIERFLOW_BODY_LIMIT", ge=1_000)
     cors_origins: str = Field("", alias="TIERFLOW_CORS_ORIGINS", description="origins, comma-separated")
     batch_body_limit: int = Field(10_000_000, alias="TIERFLOW_BATCH_BODY_LIMIT", ge=1_000)
@@ -113,11 +140,76 @@ class ProviderSettings(Section):
     coding_root: Path | None = Field(None, alias="TIERFLOW_CODING_ROOT")
 
 
+def _limit(given: object, info: ValidationInfo) -> ProviderLimit:
+    """A provider's limit: `25` calls a second, or `per_second=25,burst=60`; what is not named stays."""
+    default = GROUPS[str(info.field_name).replace("_", "-")]
+    if isinstance(given, ProviderLimit):
+        return given
+    parts = [part.strip() for part in str(given).split(",")]
+    pairs = {name.strip() or "per_second": value for name, _, value in (p.rpartition("=") for p in parts)}
+    kinds = {"per_second": float, "concurrent": int, "burst": int, "cooldown_ms": int, "requests": int}
+    if unknown := pairs.keys() - kinds.keys():
+        raise ValueError(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(kinds)}")
+    return replace(default, **{name: kinds[name](value) for name, value in pairs.items()})
+
+
+Limit = Annotated[ProviderLimit, BeforeValidator(_limit)]
+
+
+class LimitSettings(Section):
+    """How many calls a provider may get, from all workers together: `25`, or `per_second=25,burst=60`."""
+
+    stripe: Limit = Field(GROUPS["stripe"], alias="RATE_LIMIT_STRIPE")
+    square: Limit = Field(GROUPS["square"], alias="RATE_LIMIT_SQUARE")
+    sendgrid: Limit = Field(GROUPS["sendgrid"], alias="RATE_LIMIT_SENDGRID")
+    twilio: Limit = Field(GROUPS["twilio"], alias="RATE_LIMIT_TWILIO")
+    solana: Limit = Field(GROUPS["solana"], alias="RATE_LIMIT_SOLANA")
+    quickbooks: Limit = Field(GROUPS["quickbooks"], alias="RATE_LIMIT_QUICKBOOKS")
+    internal: Limit = Field(GROUPS["internal"], alias="RATE_LIMIT_INTERNAL")
+    push: Limit = Field(GROUPS["push"], alias="RATE_LIMIT_PUSH")
+    agent_cli: Limit = Field(GROUPS["agent-cli"], alias="RATE_LIMIT_AGENT_CLI")
+
+    def groups(self) -> dict[str, ProviderLimit]:
+        """Every limit by its group."""
+        limits: list[ProviderLimit] = [getattr(self, name) for name in type(self).model_fields]
+        return {limit.group: limit for limit in limits}
+
+
+class HandlerSettings(Section):
+    """Job authors' own handlers, and how many processes run those that compute."""
+
+    packages: str = Field("", alias="TIERFLOW_HANDLERS", description="modules or packages, comma-separated")
+    cpu_processes: int = Field(2, alias="TIERFLOW_CPU_PROCESSES", ge=1, le=1000)
+    hung_threads: int = Field(
+        20, alias="TIERFLOW_HUNG_THREADS", ge=1,
+        description="so many functions that hang, or half of the slots, end a worker for a new one",
+    )  # fmt: skip
+
+
+class HoldSettings(Section):
+    """When a job type is held because its jobs die: `streams/core/blast.py`, counted in each worker."""
+
+    share: float = Field(
+        0.5,
+        alias="TIERFLOW_HOLD_SHARE",
+        gt=0,
+        le=1,
+        description="1 holds none: more than this share must die",
+    )
+    least: int = Field(20, alias="TIERFLOW_HOLD_LEAST", ge=1, description="of at least so many that ended")
+    window_s: float = Field(60, alias="TIERFLOW_HOLD_WINDOW_S", ge=1, le=86_400)
+
+    def rule(self) -> HoldRule:
+        """What the core is given."""
+        return HoldRule(self.share, self.least, self.window_s)
+
+
 class ProcessSettings(Section):
     """This process: its fixed name, its own metrics port, its folder, its log."""
 
     instance: str = Field(default_factory=socket.gethostname, alias="TIERFLOW_INSTANCE", min_length=1)
     metrics_port: Port = Field(0, alias="TIERFLOW_METRICS_PORT")
+    metrics_host: str = Field("127.0.0.1", alias="TIERFLOW_METRICS_HOST")
     data_dir: Path = Field(Path(".tierflow"), alias="TIERFLOW_DATA_DIR")
     concurrency: int = Field(200, alias="TIERFLOW_CONCURRENCY", ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="TIERFLOW_LOG_LEVEL")
@@ -133,6 +225,9 @@ class Settings(Section):
     auth: AuthSettings
     gateway: GatewaySettings
     providers: ProviderSettings
+    limits: LimitSettings
+    handlers: HandlerSettings
+    hold: HoldSettings
     process: ProcessSettings
 
 

@@ -11,6 +11,7 @@ from streams.settings import KafkaSettings
 
 # A store that was detached for less than this finds every tombstone it missed (KIP-1259).
 TOMBSTONES_KEPT_MS = 7 * DAY_MS
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Topic:
     retention_ms: int = 7 * DAY_MS
     keyed: bool = True
     full_acks: bool = True
+    log_time: bool = False
+    """The broker's clock stamps the records, not the producer's."""
 
     def config(self, min_in_sync: int) -> dict[str, str]:
         """Its settings at the broker."""
@@ -31,6 +34,8 @@ class Topic:
             "cleanup.policy": self.cleanup,
             "min.insync.replicas": str(min_in_sync if self.full_acks else 1),
         }
+        if self.log_time:
+            common["message.timestamp.type"] = "LogAppendTime"
         if self.cleanup == "delete":
             return {**common, "retention.ms": str(self.retention_ms)}
         return {
@@ -119,6 +124,21 @@ class Topology:
         """Operators' orders to every worker."""
         return f"{self.prefix}control"
 
+    @property
+    def limit_requests(self) -> str:
+        """What workers hold and want of the providers' limits, and operators' stops; key: the group."""
+        return f"{self.prefix}limit-requests"
+
+    @property
+    def limit_grants(self) -> str:
+        """What the limiter gives, in the partition of the group's requests; every worker reads all of it."""
+        return f"{self.prefix}limit-grants"
+
+    @property
+    def rate_limits(self) -> str:
+        """The changelog of the table of provider groups."""
+        return f"{self.prefix}rate-limits"
+
     def topics(self) -> list[Topic]:
         """All of them."""
         return list(self._topics())
@@ -133,6 +153,9 @@ class Topology:
         yield Topic(self.documents, records.Cell, "documentId, cell", "compact")
         yield Topic(self.live_updates, records.LiveUpdate, "documentId", retention_ms=DAY_MS, full_acks=False)
         yield Topic(self.control, records.Control, "queue", "compact", keyed=False)
+        yield Topic(self.limit_requests, records.LimitRequest, "group", retention_ms=HOUR_MS, log_time=True)
+        yield Topic(self.limit_grants, records.LimitGrant, "worker", retention_ms=HOUR_MS)
+        yield Topic(self.rate_limits, records.RateLimit, "group", "compact")
 
     def _tier_topics(self, tier: Tier) -> Iterator[Topic]:
         policy = POLICIES[tier]
