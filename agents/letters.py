@@ -81,6 +81,8 @@ def headers_in(message: Message) -> list[tuple[str, bytes]]:
 
 def traceparent_in(message: Message) -> str | None:
     """The trace of a fetched record; None for what is too long to be one."""
+    if not message.headers():
+        return None
     value = dict(headers_in(message)).get("traceparent")
     return None if value is None or len(value) > MAX_TRACEPARENT else value.decode(errors="replace")
 

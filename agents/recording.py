@@ -1,17 +1,16 @@
 """Writes what the core decided: lifecycle, tables, dead letters and live updates of one job, in one step."""
 
-from typing import Any
-
 import msgspec
 
 from agents.document import Carried
 from agents.letters import fitting
 from agents.tables import IdempotencyTable, ParkedTable
-from schemas.records import DeadLetter, Failure, Job, Lifecycle, LiveUpdate
+from schemas.records import Control, DeadLetter, Failure, Job, Lifecycle, LiveUpdate
 from schemas.tiers import Tier
 from streams.codec import Codec
 from streams.core.entry import Entry
-from streams.core.outcome import Writes, fingerprint
+from streams.core.orders import key_of
+from streams.core.outcome import Writes, fingerprint, series_key
 from streams.core.ports import Unwritable
 from streams.log import get
 from streams.metrics import WorkerMetrics
@@ -38,7 +37,8 @@ class Recording:
         self.parked = ParkedTable(app, topology, tier, codec)
         self.idempotency = IdempotencyTable(app, topology, tier, codec)
         self._app, self._topology, self._tier, self._codec = app, topology, tier, codec
-        self._worker, self._metrics = worker, metrics
+        self.worker, self._metrics = worker, metrics
+        self._lifecycle, self._dead_letters = topology.lifecycle(tier), topology.dead_letters(tier)
 
     def write(self, entry: Entry, writes: Writes) -> Step:
         """One step with everything that follows; after it the entry's source offset is complete.
@@ -67,9 +67,12 @@ class Recording:
             self.parked.remove(entry.position)
         if writes.idempotency is not None and entry.job.idempotency is not None:
             self.idempotency.put(entry.job.idempotency, writes.idempotency)
+        if writes.series is not None:
+            self.idempotency.put(series_key(entry.job), writes.series)
         if writes.carried is not None:
             writes.carried.document.save(writes.at)
             self._live(step, entry, writes.carried, writes.at)
+            self._children(step, entry.job, writes.carried)
         self._history(step, entry, writes)
 
     def _history(self, step: Step, entry: Entry, writes: Writes) -> None:
@@ -77,24 +80,36 @@ class Recording:
         headers = headers_of(job)
         if writes.transitions:
             lifecycle = Lifecycle(
-                job.job_id, job.series, job.queue, job.type, job.tier, self._worker, writes.transitions,
+                job.job_id, job.series, job.queue, job.type, job.tier, self.worker, writes.transitions,
                 job.accepted_at, job.document_id, job.user_id, job.tenant_id, job.request_id,
             )  # fmt: skip
-            topic = self._topology.lifecycle(self._tier)
-            step.send(topic, self._codec.encode(lifecycle), key, entry.partition, headers)
+            step.send(self._lifecycle, self._codec.encode(lifecycle), key, entry.partition, headers)
         if writes.dead_letter is not None:
-            topic = self._topology.dead_letters(self._tier)
-            step.send(topic, self._codec.encode(writes.dead_letter), key, entry.partition, headers)
+            value = self._codec.encode(writes.dead_letter)
+            step.send(self._dead_letters, value, key, entry.partition, headers)
 
     def _live(self, step: Step, entry: Entry, carried: Carried, now: int) -> None:
         job = entry.job
-        if job.document_id is None:
+        if job.document_id is None or not carried.updates:
             return
         sequence = int.from_bytes(entry.position[17:], "big")
         for kind, payload in carried.updates:
             text = msgspec.json.encode(payload).decode()
             update = LiveUpdate(kind, job.document_id, sequence, now, text, job.tenant_id)
             step.send(self._topology.live_updates, self._codec.encode(update), job.document_id.encode())
+
+    def _children(self, step: Step, job: Job, carried: Carried) -> None:
+        for child in carried.submitted:
+            headers = dict(headers_of(job)) | {"job-id": child.job_id.encode()}
+            # As the gateway does it: a document's requests stay in one partition.
+            key = (child.document_id or child.job_id).encode()
+            value = self._codec.encode(child)
+            step.send(self._topology.job_requests, value, key, headers=list(headers.items()))
+
+    def order(self, entry: Entry, order: Control) -> None:
+        """An order to all workers, in a step of its own; LookupError when the partition is no longer ours."""
+        with self._app.step(entry.partition) as step:
+            step.send(self._topology.control, self._codec.encode(order), key_of(order).encode(), 0)
 
     def letter(self, entry: Entry, failure: Failure, now: int) -> DeadLetter:
         """The dead letter of a job, with the bytes of its tier record and every error kept."""
@@ -106,8 +121,8 @@ class Recording:
             error_class=failure.error_class, message=failure.message,
             fingerprint=fingerprint(job.type, failure),
             first_failed_at=entry.errors[0].at if entry.errors else now,
-            last_failed_at=now, errors=entry.errors, job_id=job.job_id, series=job.series, queue=job.queue,
-            type=job.type, data=job.data, document_id=job.document_id, user_id=job.user_id,
+            last_failed_at=now, errors=list(entry.errors), job_id=job.job_id, series=job.series,
+            queue=job.queue, type=job.type, data=job.data, document_id=job.document_id, user_id=job.user_id,
             tenant_id=job.tenant_id, request_id=job.request_id, traceparent=job.traceparent,
         )  # fmt: skip
         return fitting(letter)
@@ -115,8 +130,11 @@ class Recording:
 
 def headers_of(job: Job) -> list[tuple[str, bytes]]:
     """The headers of every record about a job."""
-    given: dict[str, Any] = {
-        "job-id": job.job_id, "request-id": job.request_id, "tenant": job.tenant_id,
-        "traceparent": job.traceparent,
-    }  # fmt: skip
-    return [(name, value.encode()) for name, value in given.items() if value]
+    headers = [("job-id", job.job_id.encode())]
+    if job.request_id:
+        headers.append(("request-id", job.request_id.encode()))
+    if job.tenant_id:
+        headers.append(("tenant", job.tenant_id.encode()))
+    if job.traceparent:
+        headers.append(("traceparent", job.traceparent.encode()))
+    return headers

@@ -1,1 +1,1 @@
-"""What each job type does: a function `async (ctx, data) -> result`, found by `registry.load()`."""
+"""What each job type does: a function `(ctx, data) -> result`, found by `registry.load()`."""

@@ -2,13 +2,16 @@
 
 import datetime as dt
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agents.context import Context
 from agents.handlers.registry import handles
-from connectors.stripe import Payment
 from schemas.errors import PermanentError, TransientError
 from schemas.payloads.money import PaymentProcess
+
+if TYPE_CHECKING:
+    # httpx is of no use to a worker without the key, and takes megabytes.
+    from connectors.stripe import Payment
 
 _TRANSACTIONS = uuid.UUID("5ab0ef6e-6c0a-5c86-9b36-3b1d2b4a9b7e")
 
@@ -59,7 +62,7 @@ def metadata_of(ctx: Context, data: PaymentProcess) -> dict[str, str]:
     }
 
 
-def refuse_unfinished(payment: Payment) -> None:
+def refuse_unfinished(payment: "Payment") -> None:
     """Raise unless the money has moved."""
     if payment.status == "processing":
         text = f"Stripe is still processing {payment.payment_id}"

@@ -6,8 +6,6 @@ from typing import Any
 from agents.context import Context
 from agents.handlers.registry import handles
 from agents.spreadsheet.edits import accepted
-from connectors import mail_templates
-from connectors.smtp import Mail
 from schemas.errors import PermanentError
 from schemas.payloads.communication import SendEmail
 
@@ -20,6 +18,10 @@ async def send_email(ctx: Context, data: SendEmail) -> dict[str, Any]:
     """
     if ctx.providers.mail is None:
         raise PermanentError("SMTP_URL is not set", code="authentication")
+    # Every worker has this handler, few ever send: templates and SMTP are imported for the first mail.
+    from connectors import mail_templates
+    from connectors.smtp import Mail
+
     filled = mail_templates.fill(data.template, data.data)
     message_id = await ctx.providers.mail.send(
         Mail(

@@ -10,11 +10,14 @@ import contextlib
 import datetime as dt
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from agents.spreadsheet.cells import Value, id_of, input_of, is_formula
-from agents.spreadsheet.workbook import Workbook, changes
 from schemas.errors import PermanentError
+
+if TYPE_CHECKING:
+    # The engine takes 5 MB: it is imported when the first document is opened, which most workers never do.
+    from agents.spreadsheet.workbook import Workbook
 
 # About 0.3 MB a workbook of a few hundred formulas, 1 kB a cell at most.
 MAX_OPEN = 500
@@ -93,7 +96,7 @@ class Workbooks:
             del self._open[key]
 
     @contextlib.asynccontextmanager
-    async def _using(self, source: Source, now: dt.datetime) -> AsyncIterator[Workbook]:
+    async def _using(self, source: Source, now: dt.datetime) -> "AsyncIterator[Workbook]":
         try:
             yield await self._workbook(source, now)
         except BaseException:
@@ -101,7 +104,7 @@ class Workbooks:
             self._open.pop(_key(source), None)
             raise
 
-    async def _workbook(self, source: Source, now: dt.datetime) -> Workbook:
+    async def _workbook(self, source: Source, now: dt.datetime) -> "Workbook":
         workbook = self._open.get(_key(source))
         if workbook is None:
             workbook = self._open[_key(source)] = await _opened(inputs_of(source), now)
@@ -110,8 +113,10 @@ class Workbooks:
         return workbook
 
     async def _reopen(
-        self, old: Workbook, source: Source, edits: Mapping[str, Value], now: dt.datetime
+        self, old: "Workbook", source: Source, edits: Mapping[str, Value], now: dt.datetime
     ) -> dict[str, Value]:
+        from agents.spreadsheet.workbook import changes
+
         inputs = {**inputs_of(source), **edits}
         new = self._open[_key(source)] = await _opened(inputs, now)
         return changes(old, new, {*map(id_of, old.spilled | new.spilled), *inputs}, edits)
@@ -132,12 +137,14 @@ def _key(source: Source) -> tuple[int, str, str]:
     return source.partition, source.tenant_id or "", source.id
 
 
-async def _opened(inputs: Mapping[str, Value], now: dt.datetime) -> Workbook:
+async def _opened(inputs: Mapping[str, Value], now: dt.datetime) -> "Workbook":
+    from agents.spreadsheet.workbook import Workbook
+
     heavy = len(inputs) > INLINE_CELLS or any(map(is_formula, inputs.values()))
     return await asyncio.to_thread(Workbook, inputs, now) if heavy else Workbook(inputs, now)
 
 
-async def _run(work: Callable[[], T], workbook: Workbook, *, heavy: bool) -> T:
+async def _run(work: Callable[[], T], workbook: "Workbook", *, heavy: bool) -> T:
     heavy = heavy or workbook.busy_s > INLINE_S
     if not heavy:
         return work()

@@ -1,0 +1,1 @@
+"""Where handlers run that would hold up the loop: in threads to wait, in processes to compute."""
