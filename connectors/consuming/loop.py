@@ -44,7 +44,12 @@ class Batch:
     """Records that are read and not yet written, and how far each partition moves with them."""
 
     messages: list[Message] = field(default_factory=list)
-    moves: dict[Place, Move] = field(default_factory=dict)
+    begins: dict[Place, int] = field(default_factory=dict)
+    ends: dict[Place, int] = field(default_factory=dict)
+
+    def moves(self) -> list[Move]:
+        """From where to where each partition goes."""
+        return [Move(*place, self.begins[place], end) for place, end in self.ends.items()]
 
 
 class Consuming:
@@ -128,17 +133,18 @@ class Consuming:
 
     def _write(self) -> None:
         batch = self._pending
+        moves = batch.moves()
         began = time.perf_counter()
         try:
-            rows = self._target.write(batch.messages, list(batch.moves.values()))
+            rows = self._target.write(batch.messages, moves)
         except PositionMovedError as error:
             log.warning(
                 "batch refused, positions are read again", target=self._target.name, reason=str(error)
             )
             self._metrics.refused.labels(self._target.name).inc()
-            self._distrust(batch.moves)
+            self._distrust(batch.ends)
         else:
-            self._positions.moved(batch.moves.values())
+            self._positions.moved(moves)
             self._metrics.batch_rows.labels(self._target.name).observe(rows)
             self._metrics.commit_seconds.labels(self._target.name).observe(time.perf_counter() - began)
             self._metrics.records.labels(self._target.name).inc(len(batch.messages))
@@ -185,27 +191,28 @@ class Consuming:
                 self._consumer.commit(offsets=places, asynchronous=True)
 
     def _accept(self, messages: Iterable[Message]) -> None:
+        pending, ends, arrive = self._pending.messages, self._pending.ends, self._positions.arrive
         for message in messages:
             if message.error() is not None:
                 self._complain(message)
                 continue
             place, offset = source(message)
-            pending = self._pending.moves.get(place)
-            match self._positions.arrive(place, offset, pending.next if pending else None):
-                case Arrival.FOREIGN:
-                    continue
-                case Arrival.BEHIND if not self._begins_anew(place):
-                    continue
-                case Arrival.GAP:
-                    lost = self._ends.lost(place, self._positions.placed[place])
-                    self._metrics.lost.labels(self._target.name).inc(lost)
-            self._add(place, message)
+            arrival = arrive(place, offset, ends.get(place))
+            # Nearly every record is the next one.
+            if arrival is not Arrival.NEXT and not self._is_taken(arrival, place):
+                continue
+            if place not in ends:
+                self._pending.begins[place] = self._positions.placed[place]
+            ends[place] = offset + 1
+            pending.append(message)
 
-    def _add(self, place: Place, message: Message) -> None:
-        known = self._pending.moves.get(place)
-        expected = known.expected if known else self._positions.placed[place]
-        self._pending.moves[place] = Move(*place, expected, source(message)[1] + 1)
-        self._pending.messages.append(message)
+    def _is_taken(self, arrival: Arrival, place: Place) -> bool:
+        """Whether a record that is not simply the next one is written."""
+        if arrival is Arrival.GAP:
+            lost = self._ends.lost(place, self._positions.placed[place])
+            self._metrics.lost.labels(self._target.name).inc(lost)
+            return True
+        return arrival is Arrival.BEHIND and self._begins_anew(place)
 
     def _begins_anew(self, place: Place) -> bool:
         """Whether a record before our position is to be written, because the log was made again.
@@ -214,11 +221,11 @@ class Consuming:
         """
         if place in self._repeating:
             return False
-        pending = self._pending.moves.get(place)
+        pending = self._pending.ends.get(place)
         if pending is None and self._ends.is_new(place, self._positions.placed[place]):
             return True
         self._repeating.add(place)
-        following = pending.next if pending else self._positions.placed[place]
+        following = self._positions.placed[place] if pending is None else pending
         with contextlib.suppress(KafkaException):
             self._consumer.seek(TopicPartition(*place, following or OFFSET_BEGINNING))
         return False

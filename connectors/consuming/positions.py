@@ -3,13 +3,13 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
 Place = tuple[str, int]
 """A topic and a partition number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """A batch takes a partition from `expected` to `next`; whoever finds another position refuses it."""
 
     topic: str

@@ -1,8 +1,9 @@
 """Migrations: plain SQL files in order, each in a transaction with the note that it was applied.
 
-`NNNN_name.up.sql` goes forward, `NNNN_name.down.sql` back. A session advisory lock lets one migrator work
-at a time; the server releases it when its holder dies, so nothing is unlocked by hand. A file that begins
-with `-- no-transaction` holds a single statement that refuses transactions (CREATE INDEX CONCURRENTLY).
+`NNNN_name.up.sql` goes forward, `NNNN_name.down.sql` back; numbers may have gaps. A session advisory lock
+lets one migrator work at a time; the server releases it when its holder dies, so nothing is unlocked by hand.
+A file that begins with `-- no-transaction` holds a single statement that refuses transactions
+(CREATE INDEX CONCURRENTLY).
 """
 
 import hashlib
@@ -75,8 +76,9 @@ def read(sources: Iterable[tuple[str, str]]) -> list[Migration]:
         if half.keys() != {"up", "down"}:
             raise ConfigError(f"migration {number:04}_{name} needs an .up.sql and a .down.sql")
     found = [Migration(number, name, **half) for (number, name), half in sorted(halves.items())]
-    if [step.number for step in found] != list(range(1, len(found) + 1)):
-        raise ConfigError(f"migrations must be numbered 0001, 0002, ...: {', '.join(map(str, found))}")
+    numbers = [step.number for step in found]
+    if len(set(numbers)) != len(numbers) or 0 in numbers:
+        raise ConfigError(f"each migration needs a number of its own from 1 on: {', '.join(map(str, found))}")
     return found
 
 
@@ -94,10 +96,10 @@ def plan(
     migrations: list[Migration], applied: Mapping[int, str], to: int | None
 ) -> list[tuple[Migration, bool]]:
     """The steps from what is applied to `to`; True means forward."""
-    last = len(migrations)
-    goal = last if to is None else to
-    if not 0 <= goal <= last:
-        raise ConfigError(f"there is no migration {goal}: choose 0 to {last}")
+    numbers = [0, *(step.number for step in migrations)]
+    goal = numbers[-1] if to is None else to
+    if goal not in numbers:
+        raise ConfigError(f"there is no migration {goal}: choose one of {', '.join(map(str, numbers))}")
     up = [(step, True) for step in migrations if step.number <= goal and step.number not in applied]
     down = [(step, False) for step in reversed(migrations) if step.number > goal and step.number in applied]
     return [*down, *up]

@@ -12,7 +12,9 @@ from typing import Any, cast
 
 import msgspec
 
+from connectors.postgres.months import LETTERS, keep_days
 from connectors.views import accepted
+from schemas.commands import is_command
 from schemas.records import DeadLetter, Failure, Job, Lifecycle, Transition
 
 Value = str | int | bytes | bool | None
@@ -38,6 +40,7 @@ LETTER = (
 TIMES = frozenset({"accepted_at", "not_before", "at", "due", "first_failed_at", "last_failed_at"})
 
 _ACCEPTED_AT = SUBJECT.index("accepted_at")
+_FAILED_AT = LETTER.index("last_failed_at")
 _NO_ENVELOPE: Row = (None,) * len(ENVELOPE)
 
 
@@ -46,6 +49,7 @@ class Rows:
     """The rows of a batch: one per job, one per transition, one per letter, the first of each counts."""
 
     subjects: dict[str, Row] = field(default_factory=dict)
+    keep_days: dict[str, int] = field(default_factory=dict)
     envelopes: dict[str, tuple[int, Row]] = field(default_factory=dict)
     transitions: dict[tuple[str, int, int], Row] = field(default_factory=dict)
     letters: dict[str, Row] = field(default_factory=dict)
@@ -65,7 +69,8 @@ class Rows:
         """Take in one more record."""
         match record:
             case Job():
-                self._add_job(record)
+                if not is_command(record):
+                    self._add_job(record)
             case Lifecycle():
                 self._add_subject(record)
                 for transition in record.transitions:
@@ -75,11 +80,23 @@ class Rows:
                 self.letters.setdefault(str(letter[0]), letter)
 
     def jobs(self) -> list[Row]:
-        """Subject and envelope of each job, in the order of their ids: two writers never wait in a circle."""
+        """Subject, envelope and days to keep of each job, by id: two writers never wait in a circle."""
         return [
-            (*self.subjects[job_id], *self.envelopes.get(job_id, (0, _NO_ENVELOPE))[1])
+            (
+                *self.subjects[job_id],
+                *self.envelopes.get(job_id, (0, _NO_ENVELOPE))[1],
+                self.keep_days[job_id],
+            )
             for job_id in sorted(self.subjects)
         ]
+
+    def times(self) -> set[tuple[str, int]]:
+        """The times that decide which months are needed, by the family of months."""
+        found = {(LETTERS, cast(int, row[_FAILED_AT])) for row in self.letters.values()}
+        for job_id, row in self.subjects.items():
+            at, days = cast(int, row[_ACCEPTED_AT]), self.keep_days[job_id]
+            found.update((f"{table}_{days}d", at) for table in ("jobs", "job_transitions"))
+        return found
 
     def _add_job(self, job: Job) -> None:
         self._add_subject(job)
@@ -91,6 +108,7 @@ class Rows:
 
     def _add_subject(self, record: Job | Lifecycle) -> None:
         job_id = clean(record.job_id)
+        self.keep_days[job_id] = max(keep_days(record.type), self.keep_days.get(job_id, 0))
         known = self.subjects.get(job_id)
         # A re-drive carries its own time: the job was accepted when its first record was.
         if known is None or record.accepted_at < cast(int, known[_ACCEPTED_AT]):

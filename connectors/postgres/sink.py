@@ -5,25 +5,35 @@ and wakes up, or one whose commit got no answer, cannot write a batch a second t
 where it expects them.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import psycopg
 from confluent_kafka import Message
+from psycopg.rows import dict_row
 
+from connectors.consuming.incarnations import Incarnations
 from connectors.consuming.loop import source
 from connectors.consuming.metrics import ConsumingMetrics
 from connectors.consuming.positions import Move, Place
 from connectors.consuming.target import PositionMovedError, TargetAwayError
 from connectors.postgres.connection import caused_by_data, connect, one_line, patience
 from connectors.postgres.letters import Letterbox, letter_of
+from connectors.postgres.months import months_of
 from connectors.postgres.rows import Rows
 from connectors.postgres.statements import (
+    ADOPT_OFFSETS,
     CLEAR_STAGING,
     COPY,
     CREATE_STAGING,
+    FIND_HOMES,
+    FIND_MOVES,
     FIND_OFFSETS,
+    MAKE_MONTHS,
     MOVE_OFFSETS,
+    MOVES,
+    RENEW_OFFSETS,
     WRITE_JOBS,
     WRITE_LETTERS,
 )
@@ -38,6 +48,7 @@ log = get(__name__)
 
 GROUP = "sink-postgres"
 Record = Job | Lifecycle | DeadLetter
+Decoded = tuple[Message, Record]
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")
 
@@ -64,6 +75,7 @@ class PostgresSink:
         letterbox: Letterbox,
         metrics: ConsumingMetrics,
         connector: Callable[[str, str], Connection] = connect,
+        incarnations: Incarnations | None = None,
     ) -> None:
         self._url = database_url
         self._records = records
@@ -71,21 +83,29 @@ class PostgresSink:
         self._letterbox = letterbox
         self._metrics = metrics
         self._connector = connector
+        self._incarnations = incarnations
         self._connection: Connection | None = None
 
     def positions(self, places: Collection[Place]) -> dict[Place, int]:
         """The next offset of each partition, as the last committed transaction left it."""
         topics, partitions = [place[0] for place in places], [place[1] for place in places]
+        ids = self._incarnations.of(set(topics)) if self._incarnations else {}
 
         def find(connection: Connection) -> dict[Place, int]:
+            renew_offsets(connection, ids)
             rows = connection.execute(FIND_OFFSETS, (topics, partitions)).fetchall()
+            adopt_offsets(connection, ids)
             return dict.fromkeys(places, 0) | {(topic, number): next_ for topic, number, next_ in rows}
 
         return self._transact(find)
 
     def write(self, messages: Sequence[Message], moves: Sequence[Move]) -> int:
         """Write the rows of the records and move the offsets in one transaction."""
-        return self._transact(lambda connection: self._write(connection, messages, moves))
+        # Before it: the server ends a transaction that stands still, and decoding or a letter may take long.
+        decoded = [
+            (message, record) for message in messages if (record := self._decoded(message)) is not None
+        ]
+        return self._transact(lambda connection: self._write(connection, decoded, moves))
 
     def close(self) -> None:
         """Close the connection; what is not committed is rolled back."""
@@ -110,33 +130,32 @@ class PostgresSink:
                 self._connection.execute(cast(Any, CREATE_STAGING))
         return self._connection
 
-    def _write(self, connection: Connection, messages: Sequence[Message], moves: Sequence[Move]) -> int:
+    def _write(self, connection: Connection, decoded: Sequence[Decoded], moves: Sequence[Move]) -> int:
+        # Staged before anything is locked: while rows are on their way the server waits for a writer that was
+        # stopped, however long, and no time-out of its own ends that.
+        rows = Rows.of(record for _, record in decoded)
+        refusal = _refusal(connection, lambda: stage(connection, rows))
         move_offsets(connection, moves)
-        return self._write_messages(connection, messages)
+        refusal = refusal or _refusal(connection, lambda: write_staged(connection, rows))
+        return len(rows) if refusal is None else self._without_poison(connection, decoded, refusal)
 
-    def _write_messages(self, connection: Connection, messages: Sequence[Message]) -> int:
-        """Write the records, and the letters of those that do not decode."""
-        decoded = [record for message in messages if (record := self._decoded(message)) is not None]
-        rows = Rows.of(decoded)
-        try:
-            with connection.transaction():
-                write_rows(connection, rows)
-        except psycopg.Error as error:
-            if not caused_by_data(error) or connection.closed:
-                raise
-            return self._without_poison(connection, messages, error)
-        return len(rows)
+    def _write_records(self, connection: Connection, decoded: Sequence[Decoded]) -> int:
+        """Write the records; those that Postgres refuses become letters."""
+        rows = Rows.of(record for _, record in decoded)
+        refusal = _refusal(connection, lambda: write_rows(connection, rows))
+        return len(rows) if refusal is None else self._without_poison(connection, decoded, refusal)
 
     def _without_poison(
-        self, connection: Connection, messages: Sequence[Message], error: psycopg.Error
+        self, connection: Connection, decoded: Sequence[Decoded], error: psycopg.Error
     ) -> int:
         """Halve the batch until the record that Postgres refuses stands alone."""
-        if len(messages) > 1:
-            half = len(messages) // 2
-            rows = self._write_messages(connection, messages[:half])
+        connection.execute(cast(Any, CLEAR_STAGING))
+        if len(decoded) > 1:
+            half = len(decoded) // 2
+            rows = self._write_records(connection, decoded[:half])
             connection.execute(cast(Any, CLEAR_STAGING))
-            return rows + self._write_messages(connection, messages[half:])
-        letter = self._reject(messages[0], "unwritable", one_line(error))
+            return rows + self._write_records(connection, decoded[half:])
+        letter = self._reject(decoded[0][0], "unwritable", one_line(error))
         if letter is None:
             return 0
         with connection.transaction():
@@ -164,6 +183,33 @@ class PostgresSink:
         return None
 
 
+def _refusal(connection: Connection, work: Callable[[], None]) -> psycopg.Error | None:
+    """Do the work, or nothing of it and return why, when its rows are to blame."""
+    try:
+        with connection.transaction():
+            work()
+    except psycopg.Error as error:
+        if not caused_by_data(error) or connection.closed:
+            raise
+        return error
+    return None
+
+
+def renew_offsets(connection: Connection, ids: Mapping[str, str]) -> None:
+    """Begin anew with topics that are other ones than those the offsets were written for."""
+    if not ids:
+        return
+    known = {"topics": list(ids), "ids": list(ids.values())}
+    for topic, partition in connection.execute(RENEW_OFFSETS, known).fetchall():
+        log.warning("another incarnation of the topic, reading it anew", topic=topic, partition=partition)
+
+
+def adopt_offsets(connection: Connection, ids: Mapping[str, str]) -> None:
+    """Note which topics the offsets are those of, where that is not known yet."""
+    if ids:
+        connection.execute(ADOPT_OFFSETS, {"topics": list(ids), "ids": list(ids.values())})
+
+
 def move_offsets(connection: Connection, moves: Sequence[Move]) -> None:
     """Move every partition from where it is expected; PositionMovedError if one is not there."""
     moved = connection.execute(
@@ -181,6 +227,12 @@ def move_offsets(connection: Connection, moves: Sequence[Move]) -> None:
 
 def write_rows(connection: Connection, rows: Rows) -> None:
     """Stage the rows and write them; rows that are there already change nothing."""
+    stage(connection, rows)
+    write_staged(connection, rows)
+
+
+def stage(connection: Connection, rows: Rows) -> None:
+    """Send the rows to the tables of this connection."""
     staged = {
         "staged_jobs": rows.jobs(),
         "staged_transitions": list(rows.transitions.values()),
@@ -192,7 +244,29 @@ def write_rows(connection: Connection, rows: Rows) -> None:
                 with cursor.copy(cast(Any, COPY[table])) as copy:
                     for row in values:
                         copy.write_row(row)
+
+
+def write_staged(connection: Connection, rows: Rows) -> None:
+    """Write what was staged.
+
+    The statements are planned each time (`prepare=False`): a plan made while the tables were small would read
+    job_homes from beginning to end for each job.
+    """
+    with connection.cursor() as cursor:
+        if months := months_of(rows.times(), datetime.now(UTC)):
+            cursor.execute(MAKE_MONTHS, ([name for name, _ in months], [month for _, month in months]))
         if rows.transitions:
-            cursor.execute(cast(Any, WRITE_JOBS))
+            cursor.execute(cast(Any, FIND_HOMES), prepare=False)
+            _move_rows(connection)
+            cursor.execute(cast(Any, WRITE_JOBS), prepare=False)
         if rows.letters:
-            cursor.execute(cast(Any, WRITE_LETTERS))
+            cursor.execute(cast(Any, WRITE_LETTERS), prepare=False)
+
+
+def _move_rows(connection: Connection) -> None:
+    """Put all rows of a job under the earliest time that was said of it."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        moves = cursor.execute(cast(Any, FIND_MOVES), prepare=False).fetchall()
+        for move in moves:
+            for statement in MOVES:
+                cursor.execute(cast(Any, statement), move)
