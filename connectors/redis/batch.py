@@ -1,86 +1,143 @@
-"""A batch of records as the script takes it: what each job gains, the first record of each field first."""
+"""A batch of records as the script takes it: all entries of a job as one, and each thing about jobs a column.
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+Columns, because Lua then makes a table for each thing and not one for each job.
+"""
 
-from connectors.redis import keys
-from connectors.redis.stored import envelope_field, pack, subject_field, transition_field
-from connectors.views import accepted, envelope_of, rank, subject_of
+from collections.abc import Sequence
+
+import msgspec
+
+from connectors.consuming.positions import Move
+from connectors.redis import entries, keys
+from connectors.redis.parts import JobPart, LifecyclePart, Part
+from connectors.views import rank
 from schemas.catalogue import JOB_TYPES
-from schemas.records import Job, Lifecycle, Transition
+from schemas.states import State
 from schemas.tiers import DAY_MS
 
-Record = Job | Lifecycle
-Argument = str | int | bytes
-
+_WAITING = State.WAITING.value
 _DEFAULT_KEY_DAYS = 7
-# Lua cannot hand more than some thousand values to a command: a longer history goes in pieces.
-_MAX_TRANSITIONS = 500
+_TEXT_32 = b"\xdb"
+_encode = msgspec.msgpack.Encoder().encode
 
 
-@dataclass(slots=True)
-class Gain:
-    """What a batch adds to one job."""
+class Batch:
+    """What the jobs of a batch gain. Each list but `kinds` and `aside` has an item a job."""
 
-    queue: str
-    type: str
-    tier: int
-    parts: dict[str, Argument] = field(default_factory=dict)
-    transitions: dict[str, tuple[Argument, ...]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.kinds: list[tuple[str, str]] = []
+        """Queue, and milliseconds to keep an ended job: those that occur, one for many jobs."""
+        self.ids: list[str] = []
+        self.kind_of: list[int] = []
+        self.values: list[bytes] = []
+        """New entries, of the same job one after the other, none twice."""
+        self.ranks: list[int] = []
+        self.states: list[str] = []
+        self.times: list[int] = []
+        """Of its transition of the highest rank."""
+        self.keyed: dict[int, str] = {}
+        """Of jobs with an idempotency key: see `_key_of`."""
+        self.aside: list[tuple[int, msgspec.Raw, msgspec.Raw]] = []
+        """Of contents that are too long: whose, under which identity, and they."""
+        self._place: dict[str, int] = {}
+        self._numbers: dict[tuple[str, int], int] = {}
+        self._seen: list[list[bytes]] = []
+
+    def add(self, part: Part, content: bytes) -> None:
+        """Take in a record: what was read of it, and its bytes.
+
+        ValueError when its tier is unknown, struct.error when its numbers are none that we give.
+        """
+        if isinstance(part, JobPart):
+            self._add_job(part, content)
+        elif part.transitions:  # else it says nothing
+            self._add_lifecycle(part, content)
+
+    def _add_job(self, job: JobPart, content: bytes) -> None:
+        order = rank(job.series, 0, _WAITING)
+        made = entries.entry(entries.JOB, job.series, 0, 0, order, job.accepted_at, _WAITING, content)
+        at = self._gain(job.job_id, job.queue, job.tier, made, content, order, _WAITING, job.accepted_at)
+        if job.idempotency is not None and at not in self.keyed:
+            key = self.keyed[at] = _key_of(job, job.idempotency)
+            self.values[at] += entries.entry(entries.KEY, 0, 0, 0, -1, 0, "", key.encode())
+
+    def _add_lifecycle(self, record: LifecyclePart, content: bytes) -> None:
+        order, state, moment = -1, "", 0
+        for change in record.transitions:
+            found = rank(record.series, change.number, change.to_state)
+            if found > order:
+                order, state, moment = found, change.to_state, change.at
+        first, last = record.transitions[0].number, record.transitions[-1].number
+        made = entries.entry(entries.LIFECYCLE, record.series, first, last, order, moment, state, content)
+        self._gain(record.job_id, record.queue, record.tier, made, content, order, state, moment)
+
+    def _gain(
+        self, job_id: str, queue: str, tier: int, made: bytes, content: bytes, order: int, state: str, at: int
+    ) -> int:
+        """Note an entry of a job, unless it is there; the job's place."""
+        kind = self._numbers.get((queue, tier)) or self._kind(queue, tier)
+        identity = made[: entries.IDENTITY]
+        place = self._place.get(job_id)
+        if place is None:
+            self.kind_of.append(kind)
+            place = self._place[job_id] = len(self.ids)
+            self.ids.append(job_id)
+            self.ranks.append(order)
+            self.states.append(state)
+            self.times.append(at)
+            self._seen.append([identity])
+            self.values.append(b"")
+        elif identity in self._seen[place]:
+            return place
+        else:
+            self._seen[place].append(identity)
+            if order > self.ranks[place]:
+                self.ranks[place], self.states[place], self.times[place] = order, state, at
+        if len(content) > entries.LONG:
+            self.aside.append((place + 1, as_text(identity), as_text(content)))
+            made = entries.without_content(made, content)
+        self.values[place] += made
+        return place
+
+    def _kind(self, queue: str, tier: int) -> int:
+        """The number of a new kind, from 1 on as Lua counts."""
+        self.kinds.append((queue, str(keys.keep_ms(tier))))
+        found = self._numbers[queue, tier] = len(self.kinds)
+        return found
 
 
-def arguments(records: Iterable[Record]) -> list[Argument]:
-    """The number of jobs, and of each what it gains."""
-    gains: dict[str, Gain] = {}
-    for record in records:
-        gain = gains.get(record.job_id)
-        if gain is None:
-            gain = gains[record.job_id] = Gain(record.queue, record.type, record.tier)
-        _add(gain, record)
-    flat: list[Argument] = []
-    pieces = 0
-    for job_id, gain in gains.items():
-        for parts, transitions in _pieces(gain):
-            pieces += 1
-            flat += (job_id, gain.queue, keys.keep_ms(gain.tier), _key_keep_ms(gain.type), len(parts))
-            for part in parts.items():
-                flat += part
-            flat.append(len(transitions))
-            for place, values in transitions:
-                flat.append(place)
-                flat += values
-    return [pieces, *flat]
+def arguments(prefix: str, moves: Sequence[Move], batch: Batch) -> list[bytes]:
+    """The script's arguments."""
+    told = (
+        prefix,
+        keys.SAMPLES,
+        [place_field(move.topic, move.partition) for move in moves],
+        [str(move.expected) for move in moves],
+        [str(move.next) for move in moves],
+        batch.kinds,
+        batch.ids,
+        batch.kind_of,
+        list(map(len, batch.values)),
+        batch.states,
+        batch.times,
+        {place + 1: key for place, key in batch.keyed.items()},
+        batch.aside,
+    )
+    return [_encode(told), b"".join(batch.values)]
 
 
-def _add(gain: Gain, record: Record) -> None:
-    series = record.series
-    if (subject := subject_field(series)) not in gain.parts:
-        gain.parts[subject] = pack(subject_of(record))
-    changes: Iterable[Transition]
-    if isinstance(record, Job):
-        gain.parts.setdefault(envelope_field(series), pack(envelope_of(record)))
-        if record.idempotency is not None:
-            gain.parts.setdefault("digest", record.idempotency.hex())
-            gain.parts.setdefault("hash", record.data_hash.hex())
-        changes = (accepted(record),)
-    else:
-        changes = record.transitions
-    for change in changes:
-        place = transition_field(series, change.number)
-        if place not in gain.transitions:
-            order = rank(series, change.number, change.to_state)
-            gain.transitions[place] = (pack(change), order, change.to_state, change.at)
+def place_field(topic: str, partition: int) -> str:
+    """Where the offset of a partition is."""
+    return f"{topic}|{partition}"
 
 
-def _pieces(
-    gain: Gain,
-) -> Iterator[tuple[dict[str, Argument], list[tuple[str, tuple[Argument, ...]]]]]:
-    every = list(gain.transitions.items())
-    yield gain.parts, every[:_MAX_TRANSITIONS]
-    for start in range(_MAX_TRANSITIONS, len(every), _MAX_TRANSITIONS):
-        yield {}, every[start : start + _MAX_TRANSITIONS]
+def as_text(value: bytes) -> msgspec.Raw:
+    """Bytes as a MessagePack text: Lua's reader knows no bytes, and its texts are bytes."""
+    return msgspec.Raw(_TEXT_32 + len(value).to_bytes(4, "big") + value)
 
 
-def _key_keep_ms(kind: str) -> int:
-    job_type = JOB_TYPES.get(kind)
-    return (job_type.idempotency_days if job_type else _DEFAULT_KEY_DAYS) * DAY_MS
+def _key_of(job: JobPart, digest: bytes) -> str:
+    """The idempotency key's digest, the hash of the job's data, how many milliseconds the key counts."""
+    job_type = JOB_TYPES.get(job.type)
+    days = job_type.idempotency_days if job_type else _DEFAULT_KEY_DAYS
+    return f"{digest.hex()} {job.data_hash.hex()} {days * DAY_MS}"

@@ -5,6 +5,8 @@ may be forgotten has a time to live: ended jobs and completed keys. With `maxmem
 full Redis forgets those first that would go next anyway, and never an open job, a count or an offset.
 """
 
+from functools import cache
+
 from schemas.tiers import DAY_MS, POLICIES, Tier
 
 # Tier 1 has its row in Postgres: that is asked for what is older.
@@ -13,7 +15,7 @@ _MAX_KEEP_MS = 30 * DAY_MS
 ACCEPTED_KEEP_MS = DAY_MS
 SAMPLES = 100
 # Part of every key: with another layout nothing is found, the offsets neither, so that it is built anew.
-LAYOUT = 1
+LAYOUT = 3
 
 
 def prefix_of(topic_prefix: str) -> str:
@@ -21,14 +23,20 @@ def prefix_of(topic_prefix: str) -> str:
     return "{" + (topic_prefix.strip(".") or "tierflow") + "}:" + f"{LAYOUT}:"
 
 
+@cache
 def keep_ms(tier: int) -> int:
-    """How long an ended job of a tier is remembered."""
+    """How long an ended job of a tier is remembered; ValueError when there is no such tier."""
     return min(_MAX_KEEP_MS, POLICIES[Tier(tier)].lifecycle_retention_ms)
 
 
 def job(prefix: str, job_id: str) -> str:
-    """Hash: everything known of a job."""
+    """String: everything known of a job, see `entries.py`."""
     return f"{prefix}job:{job_id}"
+
+
+def long(prefix: str, job_id: str) -> str:
+    """Hash: the contents of a job's entries that are long. Lives as long as the job."""
+    return f"{prefix}long:{job_id}"
 
 
 def counts(prefix: str, queue: str) -> str:
@@ -37,7 +45,7 @@ def counts(prefix: str, queue: str) -> str:
 
 
 def samples(prefix: str, queue: str, state: str) -> str:
-    """Sorted set: some job ids in a state, by the time they came into it."""
+    """Sorted set: some job ids in a state, all waiting ones, by the time of their latest transition."""
     return f"{prefix}sample:{queue}:{state}"
 
 

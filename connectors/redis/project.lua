@@ -1,142 +1,248 @@
 -- Applies a batch of records to the read model and moves the projector's offsets, all or nothing.
--- Any order of records and any repeats give the same result: a field is written once, the state is that of the
--- highest rank, and counts move only when the state does. Few calls a job: each costs more than its work.
+-- Any order of records and any repeats give the same result: an entry is kept once, the state is that of the
+-- highest rank, and counts move only when the state does. Each call and each line here costs more than the work
+-- behind it: so all jobs are read in one call and open ones written in one, an ended one takes one, for its time
+-- to live; and what is said of jobs comes in columns.
 --
 -- KEYS[1] offsets
--- ARGV    prefix, samples kept,
---         moves, then per move: field, expected ('0' when absent), next
---         jobs, then per job:
---           job id, queue, milliseconds to keep it once ended, milliseconds to keep its completed key,
---           parts, then per part: field, value
---           transitions, then per transition: field, value, rank, state, time
+-- ARGV[1] MessagePack: prefix, samples kept; of each partition field, expected ('0' when absent) and next offset;
+--         kinds: {queue, milliseconds to keep an ended job}
+--         of each job: id, number of its kind, size of its entries, state and time of the highest rank in them
+--         place of a job -> 'digest hash milliseconds' of its idempotency key
+--         contents that lie aside: {place of the job, identity, content}
+-- ARGV[2] the entries of all jobs, see `entries.py`
 -- Returns 1, or 0 when a partition does not stand where it is expected: then nothing has been written.
 
+local call, sub, byte, parse, unpack = redis.call, string.sub, string.byte, struct.unpack, unpack
 local TERMINAL = {completed = true, dead = true, cancelled = true, duplicate = true}
-local FIXED = 6
+local ACCEPTED, KEY = byte('A'), byte('K')
+local IDENTITY, REST = 13, '<ddIBc0'
+-- How many keys one call takes, and up to which size a value is written anew instead of appended to.
+local AT_ONCE, SMALL = 1000, 16384
 
-local at = 0
-local function take()
-  at = at + 1
-  return ARGV[at]
-end
+local prefix, samples, places, expected, following, kinds, ids, kind_of, sizes, states, times, keyed, asides =
+  unpack(cmsgpack.unpack(ARGV[1]))
+local entries = ARGV[2]
 
-local prefix, samples = take(), tonumber(take())
-
-local moves = {}
-for _ = 1, tonumber(take()) do
-  local field, expected, following = take(), take(), take()
-  if (redis.call('HGET', KEYS[1], field) or '0') ~= expected then
-    return 0
+local moved = {}
+if #places > 0 then
+  local stand = call('HMGET', KEYS[1], unpack(places))
+  for n = 1, #places do
+    if (stand[n] or '0') ~= expected[n] then
+      return 0
+    end
+    moved[2 * n - 1], moved[2 * n] = places[n], following[n]
   end
-  moves[#moves + 1] = field
-  moves[#moves + 1] = following
 end
 
--- What the batch changes in the counts, and which samples grew: written once at the end.
-local deltas, grown = {}, {}
-local function count(queue, state, change)
-  local of_queue = deltas[queue] or {}
-  deltas[queue] = of_queue
-  of_queue[state] = (of_queue[state] or 0) + change
+local clock = call('TIME')
+local expiry = {}
+for n = 1, #kinds do
+  expiry[n] = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000) + kinds[n][2])
 end
 
-local function change_state(id, queue, old, new, time)
-  if old then
-    count(queue, old, -1)
-    redis.call('ZREM', prefix .. 'sample:' .. queue .. ':' .. old, id)
+local names, known = {}, {}
+for n = 1, #ids do
+  names[n] = prefix .. 'job:' .. ids[n]
+end
+for first = 1, #names, AT_ONCE do
+  local last = math.min(first + AT_ONCE - 1, #names)
+  local found = call('MGET', unpack(names, first, last))
+  for n = first, last do
+    known[n] = found[n - first + 1]
   end
-  count(queue, new, 1)
-  local sample = prefix .. 'sample:' .. queue .. ':' .. new
-  redis.call('ZADD', sample, time, id)
-  grown[sample] = true
+end
+
+-- What the batch changes in the counts and the samples: written at the end.
+local counted = {}
+local function in_state(queue, state)
+  local all = counted[queue]
+  if not all then
+    all = {}
+    counted[queue] = all
+  end
+  local found = all[state]
+  if not found then
+    found = {came = {}, left = {}}
+    all[state] = found
+  end
+  return found
 end
 
 -- The latest completion under a key is the one that counts: an earlier one had expired when it ran.
-local function remember_completed(id, digest, hash, time, keep)
+local function remember_completed(id, key, time)
+  local digest, hash, keep = string.match(key, '^(%x+) (%x*) (%d+)$')
   local done = prefix .. 'done:' .. digest
-  local before = redis.call('GET', done)
-  if not before or tonumber(string.match(before, '^%d+')) <= tonumber(time) then
-    local until_ms = string.format('%.0f', tonumber(time) + tonumber(keep))
-    redis.call('SET', done, time .. ' ' .. hash .. ' ' .. id, 'PXAT', until_ms)
+  local before = call('GET', done)
+  if not before or tonumber(string.match(before, '^%-?%d+')) <= time then
+    local told = string.format('%.0f', time)
+    call('SET', done, told .. ' ' .. hash .. ' ' .. id, 'PXAT', string.format('%.0f', time + tonumber(keep)))
   end
 end
 
-local function apply()
-  local id, queue, keep, key_keep = take(), take(), take(), take()
-  local key = prefix .. 'job:' .. id
-  local asked, values, changes = {'rank', 'state', 'at', 'accepted', 'digest', 'hash'}, {}, {}
-  for _ = 1, tonumber(take()) do
-    asked[#asked + 1] = take()
-    values[#values + 1] = take()
-  end
-  local parts = #values
-  for _ = 1, tonumber(take()) do
-    asked[#asked + 1] = take()
-    values[#values + 1] = take()
-    changes[#values] = {take(), take(), take()}
-  end
-
-  local known = redis.call('HMGET', key, unpack(asked))
-  local rank, state, time, digest, hash = tonumber(known[1] or '-1'), known[2], known[3], known[5], known[6]
-  local added, head = {}, nil
-  for index, value in ipairs(values) do
-    if not known[FIXED + index] then
-      local field = asked[FIXED + index]
-      added[#added + 1] = field
-      added[#added + 1] = value
-      if field == 'digest' then
-        digest = value
-      elseif field == 'hash' then
-        hash = value
+-- Reads entries into `head`; those that were not seen before go to `fresh`, too.
+local function look(value, head, seen, fresh)
+  local at, size = 1, #value
+  while at <= size do
+    local identity = sub(value, at, at + IDENTITY - 1)
+    local rank, time, length, state, from = parse(REST, value, at + IDENTITY)
+    local ending = from + length
+    if not seen[identity] then
+      seen[identity] = true
+      if byte(identity) == KEY then
+        head.key = sub(value, from, ending - 1)
+      elseif rank > head.rank then
+        head.rank, head.state, head.time = rank, state, time
       end
-      if index > parts and tonumber(changes[index][1]) > rank then
-        head = changes[index]
-        rank = tonumber(head[1])
+      head.aside = head.aside or length == 0
+      if fresh then
+        -- Mostly it is the only one: then no other text is made.
+        fresh[#fresh + 1] = ending - at == size and value or sub(value, at, ending - 1)
       end
     end
-  end
-  if head then
-    for _, value in ipairs({'rank', head[1], 'state', head[2], 'at', head[3]}) do
-      added[#added + 1] = value
-    end
-  end
-  if #added > 0 then
-    redis.call('HSET', key, unpack(added))
-  end
-  if known[4] then
-    redis.call('HDEL', key, 'accepted')
-  end
-
-  if head then
-    if state ~= head[2] then
-      change_state(id, queue, state, head[2], head[3])
-    end
-    if TERMINAL[head[2]] then
-      redis.call('PEXPIRE', key, keep)
-    elseif known[4] or TERMINAL[state] then
-      redis.call('PERSIST', key)
-    end
-    state, time = head[2], head[3]
-  end
-  if state == 'completed' and digest then
-    remember_completed(id, digest, hash, time, key_keep)
+    at = ending
   end
 end
 
-for _ = 1, tonumber(take()) do
-  apply()
+local lies_aside = {}
+for n = 1, #asides do
+  lies_aside[asides[n][1]] = true
 end
-for queue, states in pairs(deltas) do
-  for state, change in pairs(states) do
+
+local open, opened = {}, 0
+local function store(n, value, state)
+  if TERMINAL[state] then
+    call('SET', names[n], value, 'PXAT', expiry[kind_of[n]])
+  else
+    -- Without a time to live, also when it had one.
+    open[opened + 1], open[opened + 2] = names[n], value
+    opened = opened + 2
+  end
+end
+
+-- Many records of one job are not written again with each new one.
+local function append(n, added, state)
+  call('APPEND', names[n], added)
+  if TERMINAL[state] then
+    call('PEXPIREAT', names[n], expiry[kind_of[n]])
+  else
+    call('PERSIST', names[n])
+  end
+end
+
+-- A job that was only accepted is forgotten: what the router made of it takes its place.
+local function forget_accepted(n, old)
+  if select(3, parse(REST, old, IDENTITY + 1)) == 0 then
+    call('DEL', prefix .. 'long:' .. ids[n])
+  end
+end
+
+local at, late = 1, {}
+for n = 1, #ids do
+  local new, old = sub(entries, at, at + sizes[n] - 1), known[n]
+  at = at + sizes[n]
+  local state, time, key, before, since = states[n], times[n], keyed[n], nil, nil
+  if not old or byte(old) == ACCEPTED then
+    if old then
+      forget_accepted(n, old)
+    end
+    store(n, new, state)
+  else
+    local head, seen, fresh = {rank = -1}, {}, {}
+    look(old, head, seen)
+    before, since = head.state, head.time
+    look(new, head, seen, fresh)
+    state, time, key = head.state, head.time, head.key
+    if #fresh > 0 then
+      local added = #fresh == 1 and fresh[1] or table.concat(fresh)
+      if #old > SMALL then
+        append(n, added, state)
+      else
+        store(n, old .. added, state)
+      end
+    end
+    lies_aside[n] = lies_aside[n] or head.aside
+  end
+  if lies_aside[n] then
+    late[n] = state
+  end
+  -- Also in the same state at another time, or a sample would tell in which order the records came.
+  if before ~= state or since ~= time then
+    local queue, id = kinds[kind_of[n]][1], ids[n]
+    if before then
+      local left = in_state(queue, before).left
+      left[#left + 1] = id
+    end
+    local came = in_state(queue, state).came
+    local size = #came
+    came[size + 1], came[size + 2] = time, id
+  end
+  if key and state == 'completed' then
+    remember_completed(ids[n], key, time)
+  end
+end
+
+for first = 1, opened, 2 * AT_ONCE do
+  call('MSET', unpack(open, first, math.min(first + 2 * AT_ONCE - 1, opened)))
+end
+for n = 1, #asides do
+  local job, identity, content = unpack(asides[n])
+  call('HSETNX', prefix .. 'long:' .. ids[job], identity, content)
+end
+for n, state in pairs(late) do
+  local name = prefix .. 'long:' .. ids[n]
+  if TERMINAL[state] then
+    call('PEXPIREAT', name, expiry[kind_of[n]])
+  else
+    call('PERSIST', name)
+  end
+end
+
+-- Of those that came (time, id, time, id ...) the latest: the others would be removed again at once.
+local function latest(came)
+  if #came <= 2 * samples then
+    return came
+  end
+  local order, found = {}, {}
+  for n = 1, #came, 2 do
+    order[#order + 1] = came[n]
+  end
+  table.sort(order)
+  local least = order[#order - samples + 1]
+  for n = 1, #came, 2 do
+    if came[n] >= least then
+      found[#found + 1] = came[n]
+      found[#found + 1] = came[n + 1]
+    end
+  end
+  return found
+end
+
+local function in_parts(command, name, items)
+  for first = 1, #items, 2 * AT_ONCE do
+    call(command, name, unpack(items, first, math.min(first + 2 * AT_ONCE - 1, #items)))
+  end
+end
+
+for queue, all in pairs(counted) do
+  for state, found in pairs(all) do
+    local change = #found.came / 2 - #found.left
     if change ~= 0 then
-      redis.call('HINCRBY', prefix .. 'count:' .. queue, state, change)
+      call('HINCRBY', prefix .. 'count:' .. queue, state, change)
+    end
+    local sample = prefix .. 'sample:' .. queue .. ':' .. state
+    in_parts('ZREM', sample, found.left)
+    if state == 'waiting' then
+      -- The oldest is asked for, so all of them stay.
+      in_parts('ZADD', sample, found.came)
+    elseif #found.came > 0 then
+      in_parts('ZADD', sample, latest(found.came))
+      call('ZREMRANGEBYRANK', sample, 0, -samples - 1)
     end
   end
 end
-for sample in pairs(grown) do
-  redis.call('ZREMRANGEBYRANK', sample, 0, -samples - 1)
-end
-if #moves > 0 then
-  redis.call('HSET', KEYS[1], unpack(moves))
+-- Last: should anything fail, the batch comes again.
+if #moved > 0 then
+  call('HSET', KEYS[1], unpack(moved))
 end
 return 1

@@ -4,31 +4,40 @@ Its offsets live beside the jobs and move in the same script. A Redis that lost 
 either, which the projector sees within a second: it reads the topics again from their beginning.
 """
 
-from collections.abc import Collection, Sequence
+import struct
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import redis
 from confluent_kafka import Message
 
+from connectors.consuming.incarnations import Incarnations
 from connectors.consuming.loop import source
 from connectors.consuming.metrics import ConsumingMetrics
 from connectors.consuming.positions import Move, Place
 from connectors.consuming.target import PositionMovedError, TargetAwayError
 from connectors.redis import batch, keys
-from connectors.redis.batch import Record
+from connectors.redis.parts import JobPart, LifecyclePart, Part
+from schemas.commands import CONTROL_QUEUE
 from schemas.errors import DecodeError
 from schemas.records import Job, Lifecycle
 from schemas.tiers import Tier
 from streams.codec import Codec
 from streams.log import get
+from streams.parts import PartReader
 from streams.topics import Topology
 
 log = get(__name__)
 
 GROUP = "sink-redis"
-# One batch is one script, during which Redis answers nobody: some milliseconds.
+# One batch is one script, during which Redis answers nobody: some milliseconds. It is one argument, too: of
+# the largest records 475 MB, of the 512 that Redis takes.
 BATCH_RECORDS = 500
+
+
+Record = Job | Lifecycle
+Read = Callable[[bytes], tuple[Part, bytes]]
 
 
 def record_types(topology: Topology) -> dict[str, type[Record]]:
@@ -49,14 +58,19 @@ class RedisProjector:
         records: dict[str, type[Record]],
         codec: Codec,
         metrics: ConsumingMetrics,
+        incarnations: Incarnations | None = None,
     ) -> None:
         self._client = redis.Redis.from_url(
             url, socket_timeout=5.0, socket_connect_timeout=2.0, client_name="tierflow-projector"
         )
         self._prefix = prefix
         self._offsets = keys.offsets(prefix)
-        self._records = records
-        self._codec = codec
+        jobs = PartReader(codec, Job, JobPart)
+        lifecycles = PartReader(codec, Lifecycle, LifecyclePart)
+        self._read: dict[str, Read] = {
+            topic: jobs.read if record is Job else lifecycles.read for topic, record in records.items()
+        }
+        self._incarnations = incarnations
         self._metrics = metrics
         self._script = self._client.register_script((files(__package__) / "project.lua").read_text())
 
@@ -64,45 +78,67 @@ class RedisProjector:
         """The next offset of each partition."""
         asked = list(places)
         try:
-            found: Any = self._client.hmget(self._offsets, [_field(*place) for place in asked])
+            if self._incarnations is not None:
+                self._renew(self._incarnations.of({topic for topic, _ in asked}))
+            found: Any = self._client.hmget(self._offsets, [batch.place_field(*place) for place in asked])
         except redis.RedisError as error:
             raise TargetAwayError(f"Redis: {error}") from error
         return {place: int(offset or 0) for place, offset in zip(asked, found, strict=True)}
 
     def write(self, messages: Sequence[Message], moves: Sequence[Move]) -> int:
         """Apply the records and move the offsets in one script."""
-        records = [record for message in messages if (record := self._decoded(message)) is not None]
-        arguments: list[batch.Argument] = [self._prefix, keys.SAMPLES, len(moves)]
-        for move in moves:
-            arguments += (_field(move.topic, move.partition), move.expected, move.next)
-        arguments += batch.arguments(records)
+        gained = batch.Batch()
+        count = 0
+        for message in messages:
+            count += self._add(gained, message)
+        arguments = batch.arguments(self._prefix, moves, gained)
         try:
             applied = self._script(keys=[self._offsets], args=arguments)
         except redis.RedisError as error:
             raise TargetAwayError(f"Redis: {error}") from error
         if not applied:
             raise PositionMovedError("the offsets in Redis are not the expected ones")
-        return len(records)
+        return count
+
+    def _renew(self, ids: Mapping[str, str]) -> None:
+        """Forget the offsets of topics that are other ones than those they were written for."""
+        if not ids:
+            return
+        known: Any = self._client.hmget(self._offsets, [f"id:{topic}" for topic in ids])
+        for (topic, now), before in zip(ids.items(), known, strict=True):
+            if before == now.encode():
+                continue
+            gone = []
+            if before is not None:
+                log.warning("another incarnation of the topic, reading it anew", topic=topic)
+                names: Any = self._client.hkeys(self._offsets)
+                gone = [name for name in names if name.startswith(f"{topic}|".encode())]
+            with self._client.pipeline(transaction=True) as change:
+                if gone:
+                    change.hdel(self._offsets, *gone)
+                change.hset(self._offsets, f"id:{topic}", now)
+                change.execute()
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _decoded(self, message: Message) -> Record | None:
-        """The record, or None: what does not decode is reported by the worker (or the sink) that reads it."""
-        value = message.value()
-        if not isinstance(value, bytes):
-            return None
-        (topic, partition), offset = source(message)
+    def _add(self, gained: batch.Batch, message: Message) -> bool:
+        """Take a record in, unless it is a command: that is no job.
+
+        What does not decode is skipped: the worker (or the sink) reports it.
+        """
+        value, topic = message.value(), message.topic()
+        if not isinstance(value, bytes) or topic is None:
+            return False
         try:
-            record = self._codec.decode(self._records[topic], value)
-            keys.keep_ms(record.tier)
-        except (DecodeError, ValueError) as error:
+            part, content = self._read[topic](value)
+            if part.queue == CONTROL_QUEUE and isinstance(part, JobPart):
+                return False
+            gained.add(part, content)
+        except (DecodeError, ValueError, struct.error) as error:
+            (_, partition), offset = source(message)
             self._metrics.poison.labels(self.name).inc()
             log.warning("record skipped", topic=topic, partition=partition, offset=offset, reason=str(error))
-            return None
-        return record
-
-
-def _field(topic: str, partition: int) -> str:
-    return f"{topic}|{partition}"
+            return False
+        return True

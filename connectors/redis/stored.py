@@ -1,69 +1,56 @@
-"""How the parts of a job are stored in its hash: each a short MessagePack list, in a field of its own.
+"""A job from what is stored of it: its records as they stand on the topics, and the gateway's own note of it.
 
-Lists, not maps: half the size. So new members are only ever added at the end, with a default.
+That note is in MessagePack lists, not maps: half the size. So new members are only ever added at their end,
+with a default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
 
-from connectors.views import Envelope, JobView, Moment, Subject, fold
-from schemas.records import Transition
+from connectors.redis.entries import ACCEPTED, JOB, LIFECYCLE, Entry
+from connectors.views import Envelope, JobView, Subject, fold, fold_records
+from schemas.errors import DecodeError
+from schemas.records import Job, Lifecycle
+from streams.codec import Codec
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-ACCEPTED = b"accepted"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
-
-
-def subject_field(series: int) -> str:
-    """Where the subject of a series is."""
-    return f"s:{series}"
-
-
-def envelope_field(series: int) -> str:
-    """Where the envelope of a series is."""
-    return f"e:{series}"
-
-
-def transition_field(series: int, number: int) -> str:
-    """Where a transition is."""
-    return f"t:{series}:{number}"
-
-
-def pack(part: msgspec.Struct) -> bytes:
-    """The stored form of a part."""
-    return _encode(msgspec.structs.astuple(part))
+_listed = msgspec.structs.astuple
 
 
 def pack_accepted(subject: Subject, envelope: Envelope) -> bytes:
     """The stored form of a request that the router has not seen."""
-    return _encode([msgspec.structs.astuple(subject), msgspec.structs.astuple(envelope)])
+    return _encode((_listed(subject), _listed(envelope)))
 
 
-def view(stored: Mapping[bytes, bytes]) -> JobView | None:
-    """The job in its hash; None when nothing says what it is."""
-    subjects: list[Subject] = []
-    envelopes: list[Envelope] = []
-    moments: list[Moment] = []
-    for field, value in stored.items():
-        match field.split(b":"):
-            case [b"s", _]:
-                subjects.append(_unpack(Subject, _decode(value)))
-            case [b"e", _]:
-                envelopes.append(_unpack(Envelope, _decode(value)))
-            case [b"t", series, _]:
-                moments.append(Moment(int(series), _unpack(Transition, _decode(value))))
-    if ACCEPTED in stored:
-        subject, envelope = _decode(stored[ACCEPTED])
+def view(stored: Iterable[Entry], codec: Codec) -> JobView | None:
+    """The job of these entries; None when nothing says what it is."""
+    kept = list(stored)
+    records = [record for entry in kept if (record := _record(entry, codec)) is not None]
+    if records:
         # What the router made of the request counts more than the request.
-        subjects = subjects or [_unpack(Subject, subject)]
-        envelopes = envelopes or [_unpack(Envelope, envelope)]
-    if not subjects:
-        return None
-    return fold(min(subjects, key=lambda one: one.accepted_at), envelopes, moments)
+        return fold_records(records)
+    for entry in kept:
+        if entry.kind == ACCEPTED and entry.content:
+            subject, envelope = _decode(entry.content)
+            return fold(_unpack(Subject, subject), [_unpack(Envelope, envelope)], ())
+    return None
+
+
+def _record(entry: Entry, codec: Codec) -> Job | Lifecycle | None:
+    """The record; None for an entry that is none, and for what was forgotten or is of a version to come."""
+    try:
+        if entry.kind == JOB:
+            return codec.decode(Job, entry.content)
+        if entry.kind == LIFECYCLE:
+            return codec.decode(Lifecycle, entry.content)
+    except DecodeError:
+        pass
+    return None
 
 
 def _unpack(part: type[S], values: list[object]) -> S:
