@@ -21,9 +21,10 @@ SERIES_STEP = _NUMBERS << 1
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job as its readers see it.
 
-    `data` and `result` are JSON texts; `data`, `priority` and `max_attempts` are None while only the job's
-    transitions are known. `attempts` counts those started in the current series; `processed_at` is the start
-    of the latest one. `timeline` holds every series, oldest first. Times are milliseconds since the epoch.
+    `data` and `result` are JSON texts; `data`, `priority`, `max_attempts` and `ordering_key` are None while
+    only the job's transitions are known. `attempts` counts those started in the current series;
+    `processed_at` is the start of the latest one. `timeline` holds every series, oldest first. Times are
+    milliseconds since the epoch.
     """
 
     job_id: str
@@ -49,6 +50,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     tenant_id: str | None = None
     request_id: str | None = None
+    ordering_key: str | None = None
     timeline: list[Transition] = []
 
 
@@ -74,12 +76,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What only the job's own record says: its input and its limits, of one series."""
+    """What only the job's own record says: its input, its limits and its place, of one series.
+
+    `ordering_key` is None where it is the job's id, which it mostly is: readers keep millions of these.
+    """
 
     series: int
     data: str
     priority: int
     max_attempts: int
+    ordering_key: str | None = None
 
 
 def rank(series: int, number: int, state: str) -> int:
@@ -137,7 +143,10 @@ def requested(request: JobRequest, tier: int) -> Subject:
 
 def envelope_of(job: Job) -> Envelope:
     """What only the job's own record says."""
-    return Envelope(series=job.series, data=job.data, priority=job.priority, max_attempts=job.attempts)
+    key = None if job.ordering_key == job.job_id else job.ordering_key
+    return Envelope(
+        series=job.series, data=job.data, priority=job.priority, max_attempts=job.attempts, ordering_key=key
+    )
 
 
 def fold_records(records: Iterable[Job | Lifecycle]) -> JobView:
@@ -170,6 +179,7 @@ def fold(subject: Subject, envelopes: Sequence[Envelope], moments: Iterable[Mome
         data=envelope.data if envelope else None,
         priority=envelope.priority if envelope else None,
         max_attempts=envelope.max_attempts if envelope else None,
+        ordering_key=(envelope.ordering_key or subject.job_id) if envelope else None,
         attempts=max((transition.attempt for transition in current), default=0),
         processed_at=max((t.at for t in current if is_start(t)), default=None),
         finished_at=last.at if last and last.to_state in TERMINAL else None,

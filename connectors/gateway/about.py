@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from connectors.gateway.parts import parts_of
 from connectors.gateway.roles import WATCHERS, allow
+from connectors.gateway.type_schemas import with_data_schemas
 
 Call = Request[Any, Any, Any]
 API = "/api/v1/queue"
@@ -37,7 +38,7 @@ async def about() -> dict[str, Any]:
 @get("/openapi.json", include_in_schema=False)
 async def openapi(request: Call) -> dict[str, Any]:
     """Give the OpenAPI document."""
-    return request.app.openapi_schema.to_schema()
+    return with_data_schemas(request.app.openapi_schema.to_schema(), parts_of(request).available)
 
 
 @get("/docs", include_in_schema=False, media_type=MediaType.HTML)

@@ -15,7 +15,17 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from connectors.gateway import about, events, failed, health, jobs, queues
+from connectors.gateway import (
+    about,
+    events,
+    failed,
+    health,
+    job_orders,
+    jobs,
+    queue_orders,
+    queues,
+    rate_limits,
+)
 from connectors.gateway.acceptance import Acceptance
 from connectors.gateway.health import Checks
 from connectors.gateway.observed import observed
@@ -29,7 +39,16 @@ def create_app(parts: Parts, lifespan: Sequence[Lifespan] = ()) -> Litestar:
     """The ASGI application. `lifespan` opens and closes what the parts need."""
     api = Router(
         about.API,
-        route_handlers=[jobs.router, events.router, queues.router, failed.router, health.router()],
+        route_handlers=[
+            jobs.router,
+            job_orders.router,
+            events.router,
+            queues.router,
+            queue_orders.router,
+            failed.router,
+            rate_limits.router,
+            health.router(),
+        ],
     )
     app = Litestar(
         [api, health.router(), about.about, about.openapi, about.docs, about.prometheus],

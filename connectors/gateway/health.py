@@ -83,6 +83,12 @@ class Checks:
                 self._asked_at = self._clock()
             return self._found
 
+    async def until_started(self) -> None:
+        """Ask until Kafka has answered once, for probes that only look at `started`."""
+        while not self.started:
+            await self.found()
+            await asyncio.sleep(FRESH_S)
+
     def _note(self, found: dict[str, Check]) -> None:
         for name, check in found.items():
             before = self._found.get(name)

@@ -1,7 +1,7 @@
 """What the gateway is made of: everything it talks to, given to it by whoever starts it."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,12 +12,15 @@ from uuid_utils import uuid7
 from connectors.gateway.identity import Verifier
 from connectors.gateway.metrics import GatewayMetrics
 from connectors.kafka.producer import Outgoing
-from connectors.postgres.queries import FailedPage
 from connectors.redis.status import CompletedKey
+from connectors.redrive.ports import LetterStore
+from connectors.redrive.service import Redrives
 from connectors.views import JobView
 from schemas.catalogue import JobType
-from schemas.records import JobRequest
+from schemas.limits import GROUPS, ProviderLimit
+from schemas.records import JobRequest, RateLimit
 from streams.codec import Codec
+from streams.core.orders import Orders
 from streams.settings import GatewaySettings
 from streams.topics import Topology
 
@@ -37,7 +40,7 @@ class Sender(Protocol):
 class Status(Protocol):
     """The status of jobs; UnavailableError when it cannot be read."""
 
-    async def accepted(self, request: JobRequest, job_type: JobType) -> None:
+    async def accepted(self, request: JobRequest, job_type: JobType, ordering_key: str) -> None:
         """Show a job as waiting before anyone has seen it."""
 
     async def job(self, job_id: str) -> JobView | None:
@@ -52,23 +55,15 @@ class Status(Protocol):
     async def samples(self, queue: str, state: str, limit: int) -> list[str]:
         """Ids of some jobs in a state."""
 
+    async def forget(self, queue: str, state: str) -> None:
+        """Count no job in this state, and show none, until more come into it."""
+
 
 class Records(Protocol):
     """The durable records; UnavailableError when they cannot be read."""
 
     async def job(self, job_id: str) -> JobView | None:
         """A tier-1 job, or None."""
-
-    async def failed(
-        self,
-        *,
-        tenants: Collection[str] | None = None,
-        queue: str | None = None,
-        type: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> FailedPage:
-        """Dead letters, latest first."""
 
 
 Probe = Callable[[], Awaitable[object]]
@@ -88,6 +83,8 @@ class Parts:
 
     `available` are the kinds that have a handler; `missing_setting` names the setting without which jobs of a
     kind cannot run. `probes` (kafka, postgres, redis) return when the service answers and raise when not.
+    `orders` are the operators' orders as they stand, `rate_limits` the limiter's rows by group, both kept up
+    to date by whoever made the parts.
     """
 
     settings: GatewaySettings
@@ -97,10 +94,15 @@ class Parts:
     producer: Sender
     status: Status
     records: Records
+    letters: LetterStore
+    redrives: Redrives
     available: frozenset[str]
     missing_setting: Callable[[str], str | None]
     probes: Mapping[str, Probe]
     registry: CollectorRegistry
+    orders: Orders = field(default_factory=Orders)
+    limits: Mapping[str, ProviderLimit] = field(default_factory=lambda: GROUPS)
+    rate_limits: Mapping[str, RateLimit] = field(default_factory=dict)
     loopback_only: bool = False
     cors_origins: tuple[str, ...] = ()
     now_ms: Callable[[], int] = _now_ms

@@ -15,7 +15,7 @@ _DATA: Mapping[str, Any] = {
 
 def body_schema(model: type[BaseModel], *, with_data: bool = False) -> type[Operation]:
     """An operation whose body is this model; `with_data` adds the free-form member `data`."""
-    schema = _inlined(model)
+    schema = inlined(model)
     if with_data:
         schema["properties"]["data"] = dict(_DATA)
         schema["required"] = [*schema.get("required", []), "data"]
@@ -32,7 +32,7 @@ def body_schema(model: type[BaseModel], *, with_data: bool = False) -> type[Oper
     return WithBody
 
 
-def _inlined(model: type[BaseModel]) -> dict[str, Any]:
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
     """The model's schema without references: each endpoint's body can be read on its own."""
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.pop("$defs", {})

@@ -14,6 +14,7 @@ from connectors.gateway.verifier import LOOPBACK
 COOKIE = "tierflow_token"
 USERS = frozenset({Role.USER, Role.VENUE_ADMIN, Role.ADMIN})
 TENANT_ADMINS = frozenset({Role.VENUE_ADMIN, Role.ADMIN})
+ADMINS = frozenset({Role.ADMIN})
 WATCHERS = frozenset({Role.MONITORING, Role.ADMIN})
 EVERYONE = frozenset(Role)
 

@@ -72,7 +72,9 @@ class SubmitStatus:
         try:
             async with asyncio.timeout(ANSWER_S):
                 for submission in submissions:
-                    await self._store.accepted(submission.request, submission.job_type)
+                    await self._store.accepted(
+                        submission.request, submission.job_type, submission.job.ordering_key
+                    )
         except (TierflowError, TimeoutError) as error:
             self._failed(error)
         else:
