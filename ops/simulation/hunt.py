@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import process_time
 
-from ops.simulation.mutations import MUTATIONS, planted
+from ops.simulation.limits import schedule as limits
+from ops.simulation.mutations import MUTATIONS, Run, planted, schedules_for
 from ops.simulation.schedule import Schedule, drawn
 from ops.simulation.violation import Violation
 
@@ -54,12 +55,18 @@ def hunt(schedules: int, seed: int, on_progress: Callable[[int], None] | None = 
     return Hunt(schedules, actions, process_time() - begun, found)
 
 
-def first_found(schedules: int, seed: int) -> tuple[int, Found] | None:
-    """The first schedule that breaks a promise, and how many it took."""
-    for at in range(schedules):
-        schedule, violation = drawn(seed + at)
+def hunt_limits(schedules: int, seed: int) -> list[tuple[int, Violation]]:
+    """The seeds of schedules of a provider's limit alone that break a promise."""
+    drawn_alone = ((at, limits.drawn(at)[1]) for at in range(seed, seed + schedules))
+    return [(at, violation) for at, violation in drawn_alone if violation is not None]
+
+
+def first_found(run: Run, schedules: int, seed: int) -> tuple[int, Violation] | None:
+    """The first seed whose schedule breaks a promise."""
+    for at in range(seed, seed + schedules):
+        violation = run(at)
         if violation is not None:
-            return at + 1, Found(schedule, violation)
+            return at, violation
     return None
 
 
@@ -67,8 +74,8 @@ def mutations(schedules: int, seed: int) -> Iterator[Caught]:
     """Plant each bug in turn and look for it in at most this many schedules."""
     for name in MUTATIONS:
         with planted(name):
-            found = first_found(schedules, seed)
+            found = first_found(schedules_for(name), schedules, seed)
         if found is None:
             yield Caught(name, None, None)
         else:
-            yield Caught(name, found[0], found[1].violation.rule)
+            yield Caught(name, found[0] - seed + 1, found[1].rule)

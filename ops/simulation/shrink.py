@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from ops.simulation.draws import Action
 from ops.simulation.jobs import Plan
-from ops.simulation.schedule import Action, Schedule, replayed
+from ops.simulation.schedule import Schedule, replayed
 
 
 def shrunk(schedule: Schedule, rule: str) -> Schedule:
