@@ -52,7 +52,9 @@ class Infrastructure:
 
 
 @asynccontextmanager
-async def infrastructure(say: Say, *, databases: bool = True) -> AsyncIterator[Infrastructure]:
+async def infrastructure(
+    say: Say, *, databases: bool = True, partitions: int = PARTITIONS
+) -> AsyncIterator[Infrastructure]:
     """Start the servers, stop them at the end and remove what they wrote. StackError when they do not start.
 
     Without `databases` Kafka is enough. After an error the folder stays, because the logs are in it.
@@ -62,12 +64,12 @@ async def infrastructure(say: Say, *, databases: bool = True) -> AsyncIterator[I
     folder.create()
     guard = Guard()
     given = kept.get(KAFKA_VARIABLE)
-    servers = _nothing(given) if given and not databases else _stack(folder, kept, say)
+    servers = _nothing(given) if given and not databases else _stack(folder, kept, say, partitions)
     fine = False
     try:
         async with servers as (addresses, pids):
             prefix = f"bench-{secrets.token_hex(4)}."
-            environment = {**kept, **addresses, **_settings(prefix)}
+            environment = {**kept, **addresses, **_settings(prefix, partitions)}
             on = Infrastructure(addresses[KAFKA_VARIABLE], prefix, environment, pids, folder.root, guard)
             try:
                 yield on
@@ -82,11 +84,11 @@ async def infrastructure(say: Say, *, databases: bool = True) -> AsyncIterator[I
             say(f"logs stay in {folder.logs}")
 
 
-def _settings(prefix: str) -> dict[str, str]:
+def _settings(prefix: str, partitions: int) -> dict[str, str]:
     """What makes the roles ours alone."""
     return {
         "TIERFLOW_TOPIC_PREFIX": prefix,
-        "TIERFLOW_PARTITIONS": str(PARTITIONS),
+        "TIERFLOW_PARTITIONS": str(partitions),
         "TIERFLOW_REPLICATION": os.environ.get("TIERFLOW_REPLICATION", "1"),
         "TIERFLOW_AUTH": "open",
         "TIERFLOW_HOST": "127.0.0.1",
@@ -105,10 +107,12 @@ async def _nothing(bootstrap: str) -> AsyncIterator[Servers]:
 
 
 @asynccontextmanager
-async def _stack(folder: DataFolder, environment: Mapping[str, str], say: Say) -> AsyncIterator[Servers]:
+async def _stack(
+    folder: DataFolder, environment: Mapping[str, str], say: Say, partitions: int
+) -> AsyncIterator[Servers]:
     """The services of `tierflow up --infrastructure`."""
     lock = FolderLock(folder)
-    stack = LocalStack(Wish(folder, partitions=PARTITIONS, infrastructure=True), environment, say)
+    stack = LocalStack(Wish(folder, partitions=partitions, infrastructure=True), environment, say)
     try:
         await stack.start()
         state = stack.state()

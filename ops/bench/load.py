@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -9,14 +10,20 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from connectors.kafka.producer import client_config
 from ops.bench import offsets
-from schemas.records import JobRequest, Lifecycle
+from schemas.job_type import Queue, job_type
+from schemas.payloads.messages import ChatMessage
+from schemas.records import JobOptions, JobRequest, Lifecycle
 from schemas.states import TERMINAL
+from schemas.tiers import Tier
 from streams.codec import Codec
 from streams.settings import KafkaSettings
 
 QUEUE, KIND = "chat_messages", "chat-message"
 CONVERSATIONS = 1_000
 DATA_BYTES = 150
+SHORT_S = 0.01
+# Of the tier whose jobs have rows in Postgres: no provider's limit, no check-in, in order as chat messages.
+ROW = job_type("bench-row", ChatMessage, Queue("bench-rows", Tier.CRITICAL), order="{conversationId}")
 
 
 @dataclass(frozen=True)
@@ -25,24 +32,40 @@ class Requests:
 
     ids: frozenset[str]
     records: list[tuple[bytes, bytes]]
+    keys: dict[str, int]
+    """Job id -> the number of its conversation; in the order of their making."""
 
 
-def requests(count: int, codec: Codec) -> Requests:
-    """`count` jobs that a direct producer would write; encoded before any clock runs."""
+def requests(
+    count: int, codec: Codec, *, row: bool = False, keys: int = CONVERSATIONS,
+    priorities: Sequence[int | None] = (None,), named: str = "conversation",
+) -> Requests:  # fmt: skip
+    """`count` jobs that a direct producer would write; encoded before any clock runs.
+
+    Over `keys` ordering keys that begin as `named`, with these priorities in turn. Of tier 2, or 1 when they
+    are to leave a `row`.
+    """
+    queue, kind = (ROW.queue, ROW.kind) if row else (QUEUE, KIND)
+    options = [JobOptions(priority=priority) for priority in priorities]
     now, made = time.time_ns() // 1_000_000, []
     ids = [str(uuid.uuid4()) for _ in range(count)]
     for number, job_id in enumerate(ids):
-        conversation = f"conversation-{number % CONVERSATIONS:04d}"
+        conversation = f"{named}-{number % keys:04d}"
         data = {"userId": f"user-{number % 97:03d}", "conversationId": conversation, "message": ""}
         data["message"] = "x" * (DATA_BYTES - len(msgspec.json.encode(data)))
-        request = JobRequest(job_id, QUEUE, KIND, msgspec.json.encode(data).decode(), now)
+        text, asked = msgspec.json.encode(data).decode(), options[number % len(options)]
+        request = JobRequest(job_id, queue, kind, text, now, asked)
         made.append((conversation.encode(), codec.encode(request)))
-    return Requests(frozenset(ids), made)
+    return Requests(frozenset(ids), made, {job_id: number % keys for number, job_id in enumerate(ids)})
 
 
-def produce(kafka: KafkaSettings, topic: str, records: list[tuple[bytes, bytes]]) -> float:
+def connect(kafka: KafkaSettings) -> Producer:
+    """A client that writes. Its first record takes half a second, while it gets its id from the broker."""
+    return Producer({**client_config(kafka), "linger.ms": 5, "delivery.timeout.ms": 60_000})
+
+
+def produce(producer: Producer, topic: str, records: list[tuple[bytes, bytes]]) -> float:
     """Write the records as fast as the broker takes them; the moment the last was acknowledged. Blocks."""
-    producer = Producer({**client_config(kafka), "linger.ms": 5, "delivery.timeout.ms": 60_000})
     for number, (key, value) in enumerate(records):
         producer.produce(topic, value, key)
         if number % 1_000 == 0:
@@ -98,6 +121,18 @@ class Drain:
         if messages:
             self.values += [message.value() or b"" for message in messages]
             self.pace.append((time.monotonic(), len(self.values)))
+
+    def out_of_order(self, keys: dict[str, int], codec: Codec) -> int:
+        """How many jobs ended before one of their key that was produced earlier."""
+        place = {job_id: number for number, job_id in enumerate(keys)}
+        latest: dict[int, int] = {}
+        wrong = 0
+        for value in self.values:
+            job_id = _ended(codec, value)
+            if job_id in place:
+                wrong += place[job_id] < latest.get(keys[job_id], -1)
+                latest[keys[job_id]] = max(place[job_id], latest.get(keys[job_id], -1))
+        return wrong
 
     def close(self) -> None:
         """Let go of the consumer."""

@@ -1,14 +1,18 @@
 """How far a stream has come, asked of the brokers: cheap enough to be asked while it is measured."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 TIMEOUT_S = 30.0
-_NOT_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
+_NOT_YET = (
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE,
+)  # fmt: skip
 
 
 def create_topics(bootstrap: str, names: Sequence[str], partitions: int) -> None:
@@ -50,7 +54,8 @@ def reader(bootstrap: str, group: str, isolation: str = "read_committed") -> Con
 def consumed(asking: Consumer, topic: str, partitions: int) -> int:
     """Records of a topic, filled without transactions, below the group's committed offsets."""
     places = [TopicPartition(topic, partition) for partition in range(partitions)]
-    return sum(max(0, place.offset) for place in asking.committed(places, timeout=TIMEOUT_S))
+    found: list[TopicPartition] = _asked(lambda: asking.committed(places, timeout=TIMEOUT_S))
+    return sum(max(0, place.offset) for place in found)
 
 
 def written(asking: Consumer, topic: str, partitions: int) -> int:
@@ -60,17 +65,22 @@ def written(asking: Consumer, topic: str, partitions: int) -> int:
 
 
 def end(asking: Consumer, place: TopicPartition) -> int:
-    """The end of a partition; asked again while the broker still makes itself its leader."""
+    """The end of a partition."""
+    return int(_asked(lambda: asking.get_watermark_offsets(place, timeout=TIMEOUT_S))[1])
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    """The broker's answer; asked again while it still makes itself the leader, or the coordinator."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
-            return int(asking.get_watermark_offsets(place, timeout=TIMEOUT_S)[1])
+            return question()
         except KafkaException as error:
             if not error.args[0].retriable() and error.args[0].code() not in _NOT_YET:
                 raise
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.05)
+        time.sleep(0.05)
 
 
 def count_committed(bootstrap: str, topic: str, partitions: int) -> int:

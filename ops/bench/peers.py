@@ -22,14 +22,17 @@ async def quix_python(say: Say) -> Path:
     done = folder / ".installed"
     if not done.exists():
         say("stage: installing Quix Streams in an environment of its own (the first time only)")
-        await _run(sys.executable, "-m", "venv", "--clear", str(folder))
+        await run_to_end("Quix Streams", sys.executable, "-m", "venv", "--clear", str(folder))
         pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        await _run(str(python), *pip, "--require-hashes", "--only-binary=:all:", "-r", str(LOCK))
+        await run_to_end(
+            "Quix Streams", str(python), *pip, "--require-hashes", "--only-binary=:all:", "-r", str(LOCK)
+        )
         done.touch()
     return python
 
 
-async def _run(*argv: str) -> None:
+async def run_to_end(what: str, *argv: str) -> None:
+    """Install something; StackError when that fails or takes too long."""
     child = await asyncio.create_subprocess_exec(
         *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
@@ -40,4 +43,4 @@ async def _run(*argv: str) -> None:
         await child.wait()
         raise StackError(f"{argv[0]} took more than {INSTALL_LIMIT_S:.0f} s") from None
     if child.returncode:
-        raise StackError(f"Quix Streams cannot be installed: {output.decode(errors='replace')[-800:]}")
+        raise StackError(f"{what} cannot be installed: {output.decode(errors='replace')[-800:]}")

@@ -1,10 +1,11 @@
 """A role as in production but for its handlers: `python -m ops.bench.role_process router|worker`.
 
-The handlers of the worker are replaced through composition: one that does nothing, or one that says when it
-started. TIERFLOW_BENCH_PROFILE names a file for the samples of the loop's thread; SIGUSR1 begins and SIGUSR2
-ends the sampling.
+The handlers of the worker are replaced through composition: one that does nothing, says when it started,
+waits for 10 ms, or never ends. TIERFLOW_BENCH_PROFILE names a file for the samples of the loop's thread;
+SIGUSR1 begins and SIGUSR2 ends the sampling.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -16,13 +17,13 @@ from typing import Any
 from agents.context import Context
 from agents.handlers.registry import Handler, Result
 from ops import compose, probe, role
+from ops.bench.load import ROW, SHORT_S
 from ops.bench.sampling import Sampler
-from schemas.catalogue import JOB_TYPES
+from schemas.catalogue import JOB_TYPES, declare
 from schemas.tiers import Tier
 from streams.settings import load
 
 PROFILE = "TIERFLOW_BENCH_PROFILE"
-TIER = Tier.IMPORTANT
 STARTED = "startedNs"
 
 
@@ -36,11 +37,24 @@ async def nothing(context: Context, data: Any) -> Result:
     return None
 
 
-HANDLERS = {"nothing": nothing, "started": started}
+async def short(context: Context, data: Any) -> Result:
+    """Wait for 10 ms, as for a provider."""
+    await asyncio.sleep(SHORT_S)
+    return None
 
 
-def main(name: str, handler: str = "nothing") -> None:
+async def endless(context: Context, data: Any) -> Result:
+    """Stay in flight."""
+    await asyncio.get_running_loop().create_future()
+    return None
+
+
+HANDLERS = {"nothing": nothing, "started": started, "short": short, "endless": endless}
+
+
+def main(name: str, handler: str = "nothing", tier: str = "2") -> None:
     """Run the role until SIGTERM."""
+    declare(ROW)
     settings, metrics = load(), probe.registry()
     handlers = {kind: Handler(kind, HANDLERS[handler]) for kind in JOB_TYPES}
     path = os.environ.get(PROFILE)
@@ -53,7 +67,7 @@ def main(name: str, handler: str = "nothing") -> None:
     def make() -> role.Made:
         if name == "router":
             return compose.router(settings, metrics)
-        return compose.worker(TIER, handlers, settings, metrics)
+        return compose.worker(Tier(int(tier)), handlers, settings, metrics, limited=False)
 
     try:
         role.run(make, settings.process, metrics)

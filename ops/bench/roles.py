@@ -21,7 +21,10 @@ from ops.stack.services import together
 
 COMMAND = (sys.executable, "-m", "ops.cli.main")
 _TRANSACTIONS = re.compile(r"^tierflow_engine_transactions_total (\S+)", re.MULTILINE)
-OURS = (sys.executable, "-m", "ops.bench.role_process")
+OURS = (sys.executable, "-m", "ops.compiled.run", "ops.bench.role_process")
+
+
+_GAUGES = {name: re.compile(rf"^{name} (\S+)", re.MULTILINE) for name in ("jobs_running", "jobs_in_memory")}
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Running:
         found = {name: _TRANSACTIONS.search(_page(url)) for name, url in self.metrics_urls.items()}
         return {name: float(seen[1]) for name, seen in found.items() if seen}
 
+    def gauge(self, role: str, name: str) -> int:
+        """A gauge of a worker, by its metric's name. Blocks."""
+        seen = _GAUGES[name].search(_page(self.metrics_urls[role]))
+        return round(float(seen[1])) if seen else 0
+
     def sample(self, on: bool) -> None:
         """Begin or end the sampling of the roles that were started for it."""
         for name in self.profiles:
@@ -50,9 +58,13 @@ class Running:
 
 @asynccontextmanager
 async def roles(
-    on: Infrastructure, names: tuple[str, ...], replaced: Mapping[str, tuple[str, ...]], *, profile: bool
-) -> AsyncIterator[Running]:
-    """Start the named roles and stop them at the end. `replaced`: role -> arguments of our own process."""
+    on: Infrastructure, names: tuple[str, ...], replaced: Mapping[str, tuple[str, ...]], *, profile: bool,
+    extra: Mapping[str, str] | None = None,
+) -> AsyncIterator[Running]:  # fmt: skip
+    """Start the named roles and stop them at the end.
+
+    `replaced`: role -> arguments of our own process; `extra`: more of their environment.
+    """
     ports = Ports({})
     gateway = ports.get("gateway")
     pids: dict[str, int] = {}
@@ -63,7 +75,7 @@ async def roles(
         for known in (role for role in ROLES if role.name in names):
             role, command = _replaced(known, replaced)
             metrics_port = ports.get(role.name)
-            environment = dict(on.environment) | {"TIERFLOW_DATA_DIR": _folder(on, role.name)}
+            environment = {**on.environment, **(extra or {}), "TIERFLOW_DATA_DIR": _folder(on, role.name)}
             if profile and role.name in replaced:
                 running.profiles[role.name] = on.folder / f"{role.name}.samples.json"
                 environment[PROFILE] = str(running.profiles[role.name])

@@ -1,6 +1,7 @@
 """The engines one after the other: same broker, same source records, each alone in a process of its own."""
 
 import asyncio
+import math
 import os
 import sys
 import time
@@ -96,9 +97,9 @@ def ratio(results: list[Result]) -> float:
 
 
 def cpu_ratio(results: list[Result]) -> float:
-    """The same for each second of CPU: the steadier figure."""
+    """The same for each second of CPU: the steadier figure. Infinite if ours, in a tiny run, took no tick."""
     used = {result.engine: result.cpu_us for result in results}
-    return used[FAUST] / used[OURS]
+    return used[FAUST] / used[OURS] if used[OURS] else math.inf
 
 
 def _fill(bootstrap: str, source: str, records: int) -> None:
