@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from streams.settings import ProcessSettings
+
 
 def registry() -> CollectorRegistry:
     """An own registry per process, with the process's figures in it."""
@@ -16,8 +18,10 @@ def registry() -> CollectorRegistry:
     return made
 
 
-def serve(port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> ThreadingHTTPServer:
-    """Answer on `127.0.0.1:port` (0 picks a free one) from a thread of its own until `shutdown()`."""
+def serve(
+    process: ProcessSettings, registry: CollectorRegistry, ready: Callable[[], bool]
+) -> ThreadingHTTPServer:
+    """Answer on the metrics port (0 picks a free one) from a thread of its own until `shutdown()`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -41,6 +45,6 @@ def serve(port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> 
         def log_message(self, format: str, *args: object) -> None:
             """Probes come every second: not a line each."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer((process.metrics_host, process.metrics_port), Handler)
     threading.Thread(target=server.serve_forever, name="probe", daemon=True).start()
     return server

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from ops import probe
+from ops import allocator, garbage, probe
+from ops.compiled import overlay
 from streams import log
 from streams.settings import KafkaSettings, ProcessSettings, Settings
 from streams.transport.app import EngineApp
@@ -43,6 +44,7 @@ def engine_app(name: str, settings: Settings, metrics: CollectorRegistry) -> Eng
 
 def run(make: Callable[[], Made], process: ProcessSettings, metrics: CollectorRegistry) -> None:
     """Run the app that `make` builds inside the loop until SIGTERM or Ctrl-C."""
+    allocator.settle()
     log.configure(process)
     uvloop.run(_serve(make, process, metrics))
 
@@ -53,19 +55,20 @@ async def _serve(make: Callable[[], Made], process: ProcessSettings, metrics: Co
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app, close = make()
-    server = probe.serve(process.metrics_port, metrics, lambda: bool(app.owned))
+    server = probe.serve(process, metrics, lambda: bool(app.owned))
     await app.start()
-    stopping = asyncio.ensure_future(stop.wait())
-    ended = asyncio.ensure_future(app.wait_until_stopped())
-    await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
+    garbage.settle()
+    LOG.info("started", role=app.conf.id, compiled=overlay.in_use())
+    reasons = [asyncio.ensure_future(why()) for why in (stop.wait, app.leaving.wait, app.wait_until_stopped)]
+    await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
     LOG.info("stopping", role=app.conf.id)
     await app.stop()
-    ended.cancel()
+    for reason in reasons:
+        reason.cancel()
     await close()
     server.shutdown()
-    if app.crashed:
-        raise SystemExit(1)
+    if app.crashed or app.exit_status:
+        raise SystemExit(app.exit_status or 1)
 
 
 def _connection(kafka: KafkaSettings) -> dict[str, str]:

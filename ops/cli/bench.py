@@ -1,4 +1,4 @@
-"""`tierflow bench stage|jobs|latency|all`: how fast it is on this machine, beside peers where they run."""
+"""`tierflow bench WHAT|all`: how fast it is on this machine, beside peers where they run."""
 
 import asyncio
 import json
@@ -46,7 +46,54 @@ async def _latency(wanted: Wanted) -> Report:
     return await latency.run(wanted.records or 300, wanted.say)
 
 
-RUNS: dict[str, Run] = {"stage": _stage, "jobs": _jobs, "latency": _latency}
+async def _shapes(wanted: Wanted) -> Report:
+    from ops.bench import shapes
+
+    return await shapes.run(wanted.records or 20_000, wanted.say)
+
+
+async def _memory(wanted: Wanted) -> Report:
+    from ops.bench import memory
+
+    return await memory.run(wanted.records or 10_000, wanted.say)
+
+
+async def _backlog(wanted: Wanted) -> Report:
+    from ops.bench import backlog
+
+    return await backlog.run(wanted.records or 100_000, wanted.say)
+
+
+async def _parked(wanted: Wanted) -> Report:
+    from ops.bench import parked
+
+    return await parked.run(wanted.records or 100_000, wanted.say)
+
+
+async def _bullmq(wanted: Wanted) -> Report:
+    from ops.bench import bullmq
+
+    return await bullmq.run(wanted.records or 20_000, wanted.say)
+
+
+async def _recovery(wanted: Wanted) -> Report:
+    from ops.bench import recovery
+
+    return await recovery.run(wanted.records or 100_000, wanted.say)
+
+
+async def _plans(wanted: Wanted) -> Report:
+    from ops.bench import plans
+
+    return await plans.run(wanted.records or 1_000_000, wanted.say)
+
+
+RUNS: dict[str, Run] = {
+    "stage": _stage, "jobs": _jobs, "latency": _latency, "shapes": _shapes, "memory": _memory,
+    "backlog": _backlog, "parked": _parked, "bullmq": _bullmq, "recovery": _recovery, "plans": _plans,
+}  # fmt: skip
+BESIDE = "bullmq"
+"""It needs node, so it is not part of `all`."""
 
 
 @click.command("bench")
@@ -58,14 +105,18 @@ RUNS: dict[str, Run] = {"stage": _stage, "jobs": _jobs, "latency": _latency}
 def command(what: str, records: int | None, profile: bool, quix: bool, as_json: bool) -> None:
     """Measure throughput and latency: of one stream stage, of jobs end to end, of an idle stack.
 
+    shapes: jobs with rows, jobs of 10 ms, one partition. memory: a worker with jobs in flight. backlog: long
+    queues, and urgent jobs behind them. parked: jobs that wait. bullmq: no-op jobs beside BullMQ's
+    (needs node). recovery: replay and rebuild. plans: the listed queries on generated jobs.
+
     Starts its own servers in a temporary folder; with KAFKA_BOOTSTRAP_SERVERS set that Kafka is used.
     """
     wanted = Wanted(records, profile, quix, Progress())
-    chosen = RUNS if what == "all" else {what: RUNS[what]}
+    names = [name for name in RUNS if name != BESIDE] if what == "all" else [what]
     found: Report = {"machine": machine.describe()}
     try:
-        for name, run in chosen.items():
-            found[name] = asyncio.run(run(wanted))
+        for name in names:
+            found[name] = asyncio.run(RUNS[name](wanted))
             if not as_json:
                 click.echo("\n".join(found[name]["lines"]) + "\n")
     except (StackError, RuntimeError) as error:

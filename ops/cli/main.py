@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ops.compiled import overlay
 from schemas.errors import TierflowError
 
 SHARED = {"up": "stack", "down": "stack", "status": "stack", "reset": "stack"}
@@ -29,7 +30,10 @@ class LazyGroup(click.Group):
         """Import the command; None when there is none of that name."""
         if name not in self.list_commands(ctx):
             return None
-        module = import_module(f"ops.cli.{SHARED.get(name, name.replace('-', '_'))}")
+        try:
+            module = import_module(f"ops.cli.{SHARED.get(name, name.replace('-', '_'))}")
+        except ModuleNotFoundError as error:
+            return _not_installed(name, error.name or "")
         found = getattr(module, name if name in SHARED else "command")
         return found if isinstance(found, click.Command) else None
 
@@ -41,11 +45,31 @@ class LazyGroup(click.Group):
             raise click.ClickException(str(error)) from error
 
 
+def _not_installed(name: str, package: str) -> click.Command:
+    """Stands for a command whose optional packages are missing: it says so, and the others work."""
+    if package.partition(".")[0] in {"schemas", "streams", "connectors", "agents", "ops"}:
+        raise ImportError(f"{package} is missing from this installation")
+    text = f"Not installed here: needs the package {package}."
+
+    @click.command(name, help=text, context_settings={"ignore_unknown_options": True})
+    @click.argument("ignored", nargs=-1)
+    def command(ignored: tuple[str, ...]) -> None:
+        raise click.ClickException(f"{text} It comes with `pip install 'tierflow[stack,demo]'`.")
+
+    return command
+
+
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tierflow")
 def main() -> None:
     """Event streams and jobs on Apache Kafka, each processed at the durability its tier promises."""
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """The command as a process of its own: on the compiled modules, where there are any."""
+    overlay.use()
     main()
+
+
+if __name__ == "__main__":
+    start()

@@ -2,6 +2,7 @@
 
 import click
 
+from agents.handlers import registry
 from ops import compose, probe, role
 from streams.settings import load
 
@@ -10,5 +11,6 @@ from streams.settings import load
 def command() -> None:
     """Route events and job requests into the lanes of their tiers."""
     settings = load()
+    registry.declare(settings.handlers.packages)
     metrics = probe.registry()
     role.run(lambda: compose.router(settings, metrics), settings.process, metrics)

@@ -2,19 +2,28 @@
 
 import signal
 import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 
 import click
 from prometheus_client import CollectorRegistry
 
+from agents.handlers import registry as handlers
+from connectors.consuming.incarnations import Incarnations
 from connectors.consuming.loop import Consuming
 from connectors.consuming.metrics import ConsumingMetrics
 from connectors.consuming.settings import consumer_config
 from connectors.kafka.registry import codec as make_codec
+from connectors.kafka.topic_ids import topic_ids
 from connectors.postgres import sink as postgres
 from connectors.postgres.letters import IngressLetters
+from connectors.postgres.retention import PERIOD_S, RetentionMetrics, retain
 from connectors.redis import projector as redis
 from connectors.redis.keys import prefix_of
-from ops.probe import serve
+from ops import garbage, probe
+from ops.compiled import overlay
+from schemas.errors import TierflowError
 from streams.log import configure, get
 from streams.settings import Settings, load
 from streams.topics import Topology
@@ -29,12 +38,12 @@ def command() -> None:
     """Write tier-1 jobs and dead letters to Postgres, and the status of all jobs to Redis."""
     settings = load()
     configure(settings.process)
-    registry = CollectorRegistry()
+    handlers.declare(settings.handlers.packages)
+    registry = probe.registry()
     consumers = make_consumers(settings, registry)
-    server = serve(
-        settings.process.metrics_port, registry, lambda: all(consumer.ready for consumer in consumers)
-    )
-    failed = run_until_stopped(consumers)
+    server = probe.serve(settings.process, registry, lambda: all(consumer.ready for consumer in consumers))
+    url, retention = settings.postgres.url.get_secret_value(), RetentionMetrics(registry)
+    failed = run_until_stopped(consumers, lambda: keep_to_times(url, retention))
     server.shutdown()
     if failed:
         raise SystemExit(1)
@@ -50,7 +59,8 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
     letterbox = IngressLetters(settings.kafka, topology.ingress_dead_letters, codec)
     records = postgres.record_types(topology)
     url = settings.postgres.url.get_secret_value()
-    sink = postgres.PostgresSink(url, records, codec, letterbox, metrics)
+    incarnations = Incarnations(partial(topic_ids, settings.kafka))
+    sink = postgres.PostgresSink(url, records, codec, letterbox, metrics, incarnations=incarnations)
     projected = redis.record_types(topology)
     projector = redis.RedisProjector(
         settings.redis.url.get_secret_value(),
@@ -58,6 +68,8 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
         projected,
         codec,
         metrics,
+        # Asked by another thread: each its own.
+        Incarnations(partial(topic_ids, settings.kafka)),
     )
     return [
         Consuming(_config(settings, postgres.GROUP), list(records), sink, metrics),
@@ -71,7 +83,18 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
     ]
 
 
-def run_until_stopped(consumers: list[Consuming]) -> bool:
+def keep_to_times(database_url: str, metrics: RetentionMetrics) -> None:
+    """Retention once; what goes wrong is logged, the metric tells how old the last good run is."""
+    try:
+        now = datetime.now(UTC)
+        kept = retain(database_url, now)
+        if not kept.busy:
+            metrics.note(kept, now)
+    except TierflowError as error:
+        log.warning("retention did not run", reason=str(error))
+
+
+def run_until_stopped(consumers: list[Consuming], hourly: Callable[[], None]) -> bool:
     """Run each consumer in a thread until SIGTERM, SIGINT or the end of one; whether one failed."""
     over, failed = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -79,6 +102,10 @@ def run_until_stopped(consumers: list[Consuming]) -> bool:
     threads = [
         threading.Thread(target=_run, args=(consumer, over, failed), daemon=True) for consumer in consumers
     ]
+    # Not waited for at the end: a retention that is cut off goes on in the next process.
+    threading.Thread(target=_repeat, args=(hourly, over), daemon=True).start()
+    garbage.settle()
+    log.info("started", role="sink", compiled=overlay.in_use())
     for thread in threads:
         thread.start()
     over.wait()
@@ -87,6 +114,12 @@ def run_until_stopped(consumers: list[Consuming]) -> bool:
     for thread in threads:
         thread.join(STOP_TIMEOUT_S)
     return failed.is_set()
+
+
+def _repeat(work: Callable[[], None], over: threading.Event) -> None:
+    while not over.is_set():
+        work()
+        over.wait(PERIOD_S)
 
 
 def _run(consumer: Consuming, over: threading.Event, failed: threading.Event) -> None:

@@ -12,6 +12,7 @@ from streams.settings import load
 @click.argument("tier", type=click.Choice(["1", "2", "3"]))
 def command(tier: str) -> None:
     """Run the jobs of one tier."""
-    settings, handlers = load(), registry.load()
+    settings = load()
+    handlers = registry.load(settings.handlers.packages)
     metrics = probe.registry()
     role.run(lambda: compose.worker(Tier(int(tier)), handlers, settings, metrics), settings.process, metrics)

@@ -15,7 +15,7 @@ from streams.settings import KafkaSettings
 from streams.topics import Topology
 
 Source = tuple[str, int, int]
-LETTERS_LIMIT_S = 30.0
+LETTERS_LIMIT_S = 120.0
 
 
 @dataclass

@@ -13,8 +13,8 @@ from ops.stack.folder import DataFolder
 from ops.stack.progress import Say
 
 VICTIMS = ("worker-1", "worker-2")
-START_LIMIT_S = 60.0
-BACK_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
+BACK_LIMIT_S = 120.0
 
 
 @dataclass
@@ -28,8 +28,13 @@ class Kills:
     open_jobs: int = 0
 
     async def strike(self, observer: Observer, accepted: dict[str, int], after: int) -> None:
-        """Wait until `after` jobs have ended, then kill."""
-        await until(lambda: observer.ended(list(accepted)) >= after, START_LIMIT_S, every_s=0.05)
+        """Wait until `after` jobs have ended and others are open, then kill."""
+
+        def in_the_middle() -> bool:
+            # Where handing in is slower than working, all that was accepted may have ended for a moment.
+            return after <= observer.ended(list(accepted)) < len(accepted)
+
+        await until(in_the_middle, START_LIMIT_S, every_s=0.05)
         for name in VICTIMS:
             pid = worker_pid(self.folder, name)
             if pid is None:

@@ -12,7 +12,7 @@ from ops.demo.observer import Observer, Seen
 from schemas.states import TERMINAL
 from schemas.tiers import Tier
 
-ROWS_LIMIT_S = 30.0
+ROWS_LIMIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

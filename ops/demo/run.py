@@ -28,7 +28,7 @@ from ops.demo.wait import until
 from streams.settings import KafkaSettings, load
 
 # The longest wait for the last job of a part: retries and a restart of a worker are in it.
-PART_LIMIT_S = 120.0
+PART_LIMIT_S = 240.0
 KILL_AFTER = 1_000
 
 
@@ -87,7 +87,7 @@ async def _until_ended(world: World, bars: Bars) -> None:
 @contextlib.asynccontextmanager
 async def _world(run: str, around: Surroundings, kafka: KafkaSettings) -> AsyncIterator[World]:
     def client(url: str | None) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=url or "", timeout=30.0, trust_env=False)
+        return httpx.AsyncClient(base_url=url or "", timeout=120.0, trust_env=False)
 
     async with (
         client(f"{around.state.gateway_url}/api/v1/queue") as gateway,

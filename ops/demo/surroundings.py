@@ -19,7 +19,7 @@ from ops.stack.folder import DataFolder
 from ops.stack.health import ask
 from ops.stack.leash import Guard
 from ops.stack.local_stack import AUTH_VARIABLES
-from ops.stack.ports import Ports
+from ops.stack.ports import Ports, kept
 from ops.stack.process import lives, tail
 from ops.stack.progress import Say
 from ops.stack.state import StackState, read
@@ -102,7 +102,9 @@ def _start(folder: DataFolder, guard: Guard | None) -> Surroundings:
     ports = Ports({})
     stripe, smtp, mailbox = (ports.get(name) for name in ("stripe", "smtp", "mailbox"))
     settings = stack_environment(folder, stripe, smtp, os.environ)
-    state = start_detached(["--data", str(folder.root), "--port", "0"], folder, settings)
+    # The stack chooses ports of its own while these have no listener yet.
+    with kept(stripe, smtp, mailbox):
+        state = start_detached(["--data", str(folder.root), "--port", "0"], folder, settings)
     if guard is not None:
         guard.watch(state.supervisor, signal.SIGTERM)
     emulated = Emulated(stripe, smtp, mailbox, state.supervisor)

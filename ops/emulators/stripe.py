@@ -3,11 +3,12 @@
 Each request goes to stripe-mock first, which judges it as Stripe would; `stripe_account` then does what a
 real account would have done. The tests ask and steer it:
 
-GET  /_control          calls per key, payments, how many succeeded, the sum received POST /_control/faults
-[{"kind": "lost", "path": "/confirm"}, ...]: what goes wrong with the next POSTs to paths
-                        that end so ("" or none: any). Kinds: lost (done, the answer never arrives), refuse
-                        (the connection breaks, nothing done), 429, 500 (remembered under the key, as at
-                        Stripe), 503
+GET  /_control          calls per key, payments, how many succeeded, the sum received, `held`
+POST /_control/faults   [{"kind": "lost", "path": "/confirm"}, ...]: what goes wrong with the next POSTs to
+                        paths that end so ("" or none: any). Kinds: lost (done, the answer never arrives),
+                        refuse (the connection breaks, nothing done), 429, 500 (remembered under the key, as
+                        at Stripe), 503, late (done, the answer comes after `seconds`; `held` says how many
+                        such answers are on their way)
 
 Only PaymentIntents are known; any other path is 404.
 """
@@ -46,6 +47,7 @@ class Fault:
 
     kind: str
     path: str = ""
+    seconds: float = 0.0
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Front:
     account: Account = field(default_factory=Account)
     faults: list[Fault] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    held: int = 0
 
     def app(self) -> web.Application:
         """The web application."""
@@ -74,15 +77,19 @@ class Front:
             yield
 
     async def _summary(self, request: web.Request) -> web.Response:
-        return web.json_response(self.account.summary())
+        return web.json_response({**self.account.summary(), "held": self.held})
 
     async def _add_faults(self, request: web.Request) -> web.Response:
-        self.faults += [Fault(str(fault["kind"]), fault.get("path", "")) for fault in await request.json()]
+        self.faults += [
+            Fault(str(fault["kind"]), fault.get("path", ""), float(fault.get("seconds", 0)))
+            for fault in await request.json()
+        ]
         return web.json_response({"faults": len(self.faults)})
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
         body, key = await request.read(), request.headers.get("Idempotency-Key")
-        fault = self._fault(request.path)
+        found = self._fault(request.path)
+        fault = None if found is None else found.kind
         if fault == "refuse":
             return _broken(request)
         if fault in ("429", "503"):
@@ -94,7 +101,17 @@ class Front:
         answer = _injected(500) if fault == "500" else await self._execute(request, body, key)
         if key is not None:
             self.account.end(key, answer)
+        if found is not None and fault == "late":
+            await self._hold(found.seconds)
         return _broken(request) if fault == "lost" else _response(answer)
+
+    async def _hold(self, seconds: float) -> None:
+        """What was asked is done, and nobody knows it yet."""
+        self.held += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.held -= 1
 
     async def _execute(self, request: web.Request, body: bytes, key: str | None) -> Answer:
         payment_id = request.match_info.get("id")
@@ -124,11 +141,11 @@ class Front:
         known = self.account.payments.get(payment_id)
         return _response(_unknown(payment_id) if known is None else Answer(200, known))
 
-    def _fault(self, path: str) -> str | None:
+    def _fault(self, path: str) -> Fault | None:
         for fault in self.faults:
             if path.endswith(fault.path):
                 self.faults.remove(fault)
-                return fault.kind
+                return fault
         return None
 
 

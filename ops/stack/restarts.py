@@ -5,7 +5,7 @@ from dataclasses import dataclass
 STEADY_S = 60.0
 """A part that lived this long starts with a clean record."""
 
-NEW_PROCESS = range(70, 77)
+NEW_PROCESS = range(70, 80)
 """Exit statuses by which the engine says: only a new process helps."""
 
 

@@ -21,10 +21,12 @@ class Role:
 
 ROLES = (
     Role("router", ("router",)),
+    Role("limiter", ("limiter",)),
     Role("worker-1", ("worker", "1")),
     Role("worker-2", ("worker", "2")),
     Role("worker-3", ("worker", "3")),
     Role("sink", ("sink",)),
+    Role("monitor", ("monitor",)),
     Role("gateway", ("gateway",), serves=True),
 )
 

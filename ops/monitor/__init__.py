@@ -1,0 +1,1 @@
+"""The monitor: looks at brokers and read models from outside and exports what it sees; does no work."""

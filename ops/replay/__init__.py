@@ -1,0 +1,1 @@
+"""What `tierflow replay` says and shows: bounds in a person's words, progress, records as JSON."""

@@ -1,0 +1,1 @@
+"""A page of plots for who has no Grafana: read from the topics themselves, in one file without links."""
