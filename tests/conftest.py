@@ -8,15 +8,22 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from psycopg.sql import SQL, Identifier
 
+from schemas import catalogue
 from tests.stack import TestStack
 
 _redis_numbers = itertools.count(1)
+
+# How long an example takes is the machine's to say.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +74,16 @@ def _address(request: pytest.FixtureRequest, variable: str, member: str) -> str:
         return given
     stack: TestStack = request.getfixturevalue("infrastructure")
     return str(getattr(stack.state, member))
+
+
+@pytest.fixture
+def own_catalogue() -> Iterator[None]:
+    """The catalogue is afterwards as it was: what a test declares is its own."""
+    tables: tuple[dict[str, Any], ...] = (
+        catalogue.JOB_TYPES, catalogue.QUEUES, catalogue._BY_ALIAS, catalogue._QUEUE_BY_ALIAS,
+    )  # fmt: skip
+    before = [dict(table) for table in tables]
+    yield
+    for table, kept in zip(tables, before, strict=True):
+        table.clear()
+        table.update(kept)

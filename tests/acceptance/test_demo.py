@@ -9,9 +9,10 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.integration.connectors.sinking import await_true
 from tests.stack import ROOT, clean_environment
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,8 @@ def test_each_tier_accepted_and_completed_jobs_and_none_is_pending(outcome: dict
         assert line["accepted"] == line["completed"] + line["dead"] + line["duplicate"] > 0
         assert line["pending"] == 0
         assert 0 < line["p50_ms"] <= line["p99_ms"]
-    assert tiers[1]["duplicate"] == 10
+    # Ten are sent twice; an eleventh is one only where the gateway's store did not answer at once.
+    assert tiers[1]["duplicate"] in (10, 11)
     assert tiers[2]["accepted"] > 5_000
 
 
@@ -61,10 +63,12 @@ def test_two_workers_were_killed(outcome: dict[str, Any]) -> None:
 
 
 def test_nothing_is_left_running(outcome: dict[str, Any], folder: Path) -> None:
-    left = [
-        process.info
-        for process in psutil.process_iter(["pid", "cmdline"])
-        if any(str(folder) in word for word in process.info["cmdline"] or ())
-    ]
-    assert left == []
+    # What was told to end with another process does so a moment after it.
+    await_true(lambda: left(folder) == [], "every process of the demo has ended", 60)
     assert not (folder / "stack" / "state.json").exists()
+
+
+def left(folder: Path) -> list[int]:
+    """The processes that name the folder."""
+    found = psutil.process_iter(["cmdline"])
+    return [each.pid for each in found if any(str(folder) in word for word in each.info["cmdline"] or ())]

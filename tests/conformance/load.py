@@ -8,6 +8,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from tests.topics import await_known
+
 
 @dataclass(frozen=True)
 class Load:
@@ -52,6 +54,7 @@ class Load:
         new.append(self._topic(self.changelog, {"cleanup.policy": "compact"}))
         for created in admin.create_topics(new).values():
             created.result()
+        await_known(admin, [topic.topic for topic in new])
 
     def fill(self, span_s: float) -> None:
         """Write half of the records at once and the rest evenly over the span: idle and busy times alike."""

@@ -65,7 +65,7 @@ class Workers:
                 self.exits.append(f"{name}:{code}")
         return gone
 
-    def finish(self, limit_s: float = 30.0) -> list[str]:
+    def finish(self, limit_s: float = 90.0) -> list[str]:
         """SIGTERM to all; the names of those that had to be killed."""
         for name in list(self.stopped):
             self.thaw(name)

@@ -75,3 +75,16 @@ def test_a_module_that_does_something_is_found(line: str, tmp_path: Path) -> Non
     done = run(PROGRAM.replace("sys.argv[1]", repr(str(tmp_path))), "busy")
     assert "while importing" in done.stderr
     assert "left" not in os.listdir(tmp_path)
+
+
+def test_what_a_worker_needs_for_some_jobs_only_is_not_imported_for_all() -> None:
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from ops import compose
+from agents.handlers import registry
+registry.load("")
+print(sorted({"httpx", "formualizer", "aiosmtplib", "jinja2"} & sys.modules.keys()))
+"""
+    done = run(program)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -8,13 +8,12 @@ import sys
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import confluent_kafka as ck
 
-from connectors.kafka.admin import create_topics
 from ops.stack.leash import leashed
 from schemas.records import DeadLetter, JobOptions, JobRequest, Lifecycle
 from schemas.states import TERMINAL
@@ -22,6 +21,8 @@ from schemas.tiers import Tier
 from streams.codec import Codec
 from streams.settings import KafkaSettings, load
 from streams.topics import Topology
+from tests.integration.agents.scripted_worker import executions_in
+from tests.topics import made_topics
 
 PARTITIONS = 4
 
@@ -29,7 +30,7 @@ PARTITIONS = 4
 class Rig:
     """Start and kill processes, send jobs, read what became of them."""
 
-    def __init__(self, bootstrap: str, folder: Path) -> None:
+    def __init__(self, bootstrap: str, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder, self.effects = folder, folder / "effects"
         self._environment = {
             "PATH": os.environ["PATH"],
@@ -38,9 +39,12 @@ class Rig:
             "TIERFLOW_PARTITIONS": str(PARTITIONS),
             "TIERFLOW_REPLICATION": "1",
             "TIERFLOW_DATA_DIR": str(folder),
+            # Wide: what these tests look at is not to wait for a provider.
+            "RATE_LIMIT_SENDGRID": "per_second=2000,concurrent=500,burst=4000",
+            **(settings or {}),
         }
         self.kafka: KafkaSettings = load(self._environment).kafka
-        create_topics(self.kafka)
+        made_topics(self.kafka)
         self.topology, self.codec = Topology.of(self.kafka), Codec()
         self._producer = ck.Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -61,18 +65,24 @@ class Rig:
     # -- processes
 
     def router(self) -> None:
-        """Start the router."""
+        """Start the router and the limiter."""
         self._start("router", "ops.cli.main", "router")
+        self.limiter()
+
+    def limiter(self) -> None:
+        """Start the limiter."""
+        self._start("limiter", "ops.cli.main", "limiter")
 
     def worker(self, name: str) -> None:
         """Start a scripted worker under this instance name."""
         self._start(name, "tests.integration.agents.scripted_worker", str(self.effects))
 
-    def _start(self, name: str, *arguments: str) -> None:
+    def _start(self, name: str, *arguments: str, **settings: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as output:
             self._children[name] = subprocess.Popen(
                 leashed((sys.executable, "-m", *arguments), signal.SIGTERM), stdout=output, stderr=output,
-                env={**self._environment, "TIERFLOW_INSTANCE": name}, cwd=Path(__file__).parents[3],
+                env={**self._environment, "TIERFLOW_INSTANCE": name, **settings},
+                cwd=Path(__file__).parents[3],
             )  # fmt: skip
 
     def kill(self, name: str) -> None:
@@ -89,8 +99,13 @@ class Rig:
         for child in self._children.values():
             child.terminate()
         for child in self._children.values():
-            child.wait(30)
+            child.wait(90)
         self._reader.close()
+
+    @property
+    def now_s(self) -> float:
+        """The time."""
+        return time.time()
 
     # -- jobs
 
@@ -113,7 +128,7 @@ class Rig:
 
     def flush(self) -> None:
         """Wait until everything sent is on the topics."""
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(120) == 0
 
     # -- what became of them
 
@@ -135,7 +150,7 @@ class Rig:
         """Its terminal states: exactly one when all is well."""
         return [state for state in self.moves(job_id) if state in TERMINAL]
 
-    def wait(self, condition: Callable[[], bool], limit_s: float = 60) -> None:
+    def wait(self, condition: Callable[[], bool], limit_s: float = 180) -> None:
         """Read until the condition holds; AssertionError after the limit."""
         deadline = time.monotonic() + limit_s
         while not condition():
@@ -144,6 +159,4 @@ class Rig:
 
     def executions(self) -> list[tuple[str, str, int, int]]:
         """Every execution that was started: job id, ordering key, sequence, attempt."""
-        lines = self.effects.read_text().splitlines() if self.effects.exists() else []
-        parts = [line.split(" ") for line in lines]
-        return [(part[0], part[1], int(part[2]), int(part[3])) for part in parts]
+        return executions_in(self.effects)

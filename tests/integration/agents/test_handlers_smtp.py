@@ -18,7 +18,7 @@ from schemas.payloads.communication import SendEmail
 from tests.integration.agents.emulators import emulator, free_port
 from tests.unit.agents.handlers.contexts import context, job
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 FROM = "tierflow@example.com"
 
 
@@ -30,7 +30,7 @@ class Mailbox:
         self._control = f"http://127.0.0.1:{control}"
 
     def messages(self, to: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = httpx.get(f"{self._control}/messages").json()
+        found: list[dict[str, Any]] = httpx.get(f"{self._control}/messages", timeout=60).json()
         return [message for message in found if message["to"] == [to]]
 
 

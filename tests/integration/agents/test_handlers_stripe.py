@@ -12,7 +12,7 @@ from connectors.stripe import Payment, Stripe
 from schemas.errors import PermanentError, TransientError
 from tests.integration.agents.emulators import emulator, free_port
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,11 @@ class Control:
         self._base = base
 
     async def fault(self, kind: str, path: str = "") -> None:
-        async with httpx.AsyncClient(base_url=self._base) as http:
+        async with httpx.AsyncClient(base_url=self._base, timeout=60) as http:
             await http.post("/_control/faults", json=[{"kind": kind, "path": path}])
 
     async def paid(self, key: str) -> int:
-        async with httpx.AsyncClient(base_url=self._base) as http:
+        async with httpx.AsyncClient(base_url=self._base, timeout=60) as http:
             payments = (await http.get("/_control")).json()["payments"]
         return Counter(p["key"] for p in payments if p["status"] == "succeeded")[key]
 

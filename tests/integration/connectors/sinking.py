@@ -15,7 +15,6 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from connectors.kafka.admin import create_topics
 from schemas.priorities import lane_of
 from schemas.records import Job, Lifecycle
 from schemas.tiers import Tier
@@ -23,9 +22,10 @@ from streams.codec import Codec
 from streams.settings import KafkaSettings
 from streams.topics import Topology
 from tests.stack import ROOT, clean_environment
+from tests.topics import made_topics
 
 CODEC = Codec()
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 def await_true(holds: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -55,7 +55,7 @@ class Feed:
                 "TIERFLOW_REPLICATION": 1,
             }
         )
-        create_topics(kafka)
+        made_topics(kafka)
         producer = Producer({**kafka.client(), "partitioner": "murmur2_random", "enable.idempotence": True})
         return cls(kafka, Topology.of(kafka), producer)
 
@@ -76,7 +76,7 @@ class Feed:
 
     def flush(self) -> None:
         """Return when everything is acknowledged."""
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(60) == 0
 
     def delete(self) -> None:
         """Take the topics away again: thousands of partitions slow the tests' single broker down."""
@@ -84,6 +84,22 @@ class Feed:
         admin = AdminClient(self.kafka.client())
         for deleted in admin.delete_topics(names).values():
             deleted.result(60)
+
+    def made_anew(self) -> "Feed":
+        """What was in Kafka is gone; empty topics take its place: to clients another cluster."""
+        self.delete()
+        found: list[Feed] = []
+
+        def made() -> bool:
+            try:
+                kafka = self.kafka
+                found.append(Feed.create(kafka.bootstrap_servers, kafka.topic_prefix, kafka.partitions))
+            except Exception:  # the broker still deletes
+                return False
+            return True
+
+        await_true(made, "new topics")
+        return found[0]
 
     def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         """The end of every partition that has records."""
@@ -104,13 +120,17 @@ class Feed:
 
     def read(self, topic: str) -> list[Any]:
         """Every record of a topic."""
-        consumer = Consumer({**self.kafka.client(), "group.id": "read"})
         ends = self.ends([topic])
+        if not ends:
+            return []
+        consumer = Consumer({**self.kafka.client(), "group.id": "read"})
         consumer.assign([TopicPartition(topic, number, 0) for _, number in ends])
         found: list[Any] = []
 
         def complete() -> bool:
-            found.extend(consumer.consume(1000, 0.2))
+            # No more than there are: it would wait for them.
+            left = min(1000, sum(ends.values()) - len(found))
+            found.extend(message for message in consumer.consume(left, 0.2) if message.error() is None)
             return len(found) >= sum(ends.values())
 
         await_true(complete, f"all of {topic}")
@@ -164,7 +184,7 @@ class SinkProcess:
         self.signal(signal.SIGTERM)
         return self.wait()
 
-    def wait(self, timeout_s: float = 20.0) -> int:
+    def wait(self, timeout_s: float = 60.0) -> int:
         """The exit status, once it has ended."""
         assert self._child is not None
         return self._child.wait(timeout_s)

@@ -60,6 +60,38 @@ def test_a_redis_that_was_emptied_is_filled_again_from_the_topics(
         await_true(lambda: counted(client, feed) == {"completed": 1_000}, "1000 completed jobs")
 
 
+def test_a_redis_that_went_back_to_its_last_snapshot_is_filled_from_there(
+    feed: Feed, process: SinkProcess, client: "redis.Redis"
+) -> None:
+    with running(process):
+        send_jobs(feed, 0, 300)
+        await_true(lambda: counted(client, feed) == {"completed": 300}, "300 completed jobs")
+        snapshot: dict[bytes, Any] = {name: client.dump(name) for name in client.scan_iter(count=1_000)}
+        send_jobs(feed, 300, 500)
+        await_true(lambda: counted(client, feed) == {"completed": 500}, "500 completed jobs")
+        with client.pipeline(transaction=True) as crash:
+            crash.flushdb()
+            for name, held in snapshot.items():
+                crash.restore(name, 0, held)
+            crash.execute()
+        await_true(lambda: counted(client, feed) == {"completed": 500}, "500 completed jobs again")
+        send_jobs(feed, 500, 600)
+        await_true(lambda: counted(client, feed) == {"completed": 600}, "600 completed jobs")
+
+
+def test_topics_that_were_made_anew_are_read_from_their_start(
+    feed: Feed, process: SinkProcess, client: "redis.Redis"
+) -> None:
+    """The new logs are longer than the old ones were: nothing but the topics' ids shows it."""
+    with running(process):
+        send_jobs(feed, 0, 30)
+        await_true(lambda: counted(client, feed) == {"completed": 30}, "30 completed jobs")
+        process.stop()
+        send_jobs(feed.made_anew(), 30, 130)
+        process.start()
+        await_true(lambda: counted(client, feed) == {"completed": 130}, "100 completed jobs more")
+
+
 def test_kills_of_the_projector_change_no_count(
     feed: Feed, process: SinkProcess, client: "redis.Redis"
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 import pytest
@@ -15,12 +15,16 @@ from connectors.consuming.metrics import ConsumingMetrics
 from connectors.consuming.positions import Move
 from connectors.consuming.target import PositionMovedError, TargetAwayError
 from connectors.redis import keys
+from connectors.redis.entries import LONG
+from connectors.redis.figures import Figures
 from connectors.redis.projector import RedisProjector
+from connectors.redis.rebuilt import clear, compare, free_database, in_database
 from connectors.redis.status import CompletedKey, StatusStore
 from connectors.views import fold_records
 from schemas.catalogue import JOB_TYPES
 from schemas.errors import UnavailableError
 from schemas.records import Job, JobOptions, JobRequest, Lifecycle, Transition
+from schemas.states import State
 from schemas.tiers import DAY_MS
 from tests.integration.connectors.sinking import CODEC
 from tests.unit.connectors.postgres.builders import (
@@ -39,6 +43,7 @@ TOPIC_PREFIX = "t."
 PREFIX = keys.prefix_of(TOPIC_PREFIX)
 JOBS, LIFE = "t.tier-1.urgent", "t.lifecycle.tier-1"
 TYPES: dict[str, type[Job | Lifecycle]] = {JOBS: Job, LIFE: Lifecycle}
+LENGTHS = [1, LONG]
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
@@ -56,7 +61,7 @@ def projector(redis_url: str, client: "redis.Redis") -> Iterator[RedisProjector]
     made.close()
 
 
-def messages(records: list[Job | Lifecycle]) -> list[Message]:
+def messages(records: Sequence[Job | Lifecycle]) -> list[Message]:
     topics = {Job: JOBS, Lifecycle: LIFE}
     return [message(topics[type(record)], at, CODEC.encode(record)) for at, record in enumerate(records)]
 
@@ -77,7 +82,10 @@ def test_any_order_repeats_and_batches_give_the_view_of_the_records(
     projector: RedisProjector, redis_url: str, seed: int
 ) -> None:
     chance = random.Random(seed)
-    histories = {name: history(job(name), chance) for name in ("a", "b", "c")}
+    # Some of them are long, and lie aside.
+    histories = {
+        name: history(job(name, data=f'"{name * chance.choice(LENGTHS)}"'), chance) for name in "abc"
+    }
     histories["a"] += history(job("a", series=1, at=NOW + 9_000), chance)
     every = shuffled([record for records in histories.values() for record in records], chance)
     while every:
@@ -93,6 +101,34 @@ def test_any_order_repeats_and_batches_give_the_view_of_the_records(
     for state in set(states):
         samples = ask(redis_url, lambda store, state=state: store.samples("money", state, 10))  # type: ignore[misc]
         assert sorted(samples) == [name for name, view in views.items() if view.state == state]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_orders_and_batchings_of_the_same_records_leave_the_same_keys(
+    redis_url: str, client: "redis.Redis", seed: int
+) -> None:
+    """What `rebuild redis` compares: jobs, counts, samples, completed keys."""
+    chance = random.Random(seed)
+    records: list[Job | Lifecycle] = []
+    for number in range(30):
+        one = history(job(f"job-{number}", at=_now_ms()), chance)
+        # Only what did not complete is tried again.
+        again = fold_records(one).state in ("dead", "cancelled")
+        records += one
+        records += history(job(f"job-{number}", series=1, at=_now_ms() + 9_000), chance) if again else []
+    other = in_database(redis_url, free_database(redis_url))
+    for url in (redis_url, other):
+        written = RedisProjector(url, PREFIX, TYPES, CODEC, ConsumingMetrics(CollectorRegistry()))
+        left = shuffled(records, chance)
+        while left:
+            size = chance.randint(1, len(left))
+            written.write(messages(left[:size]), [])
+            left = left[size:]
+        written.close()
+    found = compare(redis_url, other, PREFIX)
+    clear(other)
+    assert found.keys > 30
+    assert (found.count, found.forgotten, found.missing, found.differing) == (0, 0, [], [])
 
 
 def test_transitions_that_come_before_their_job_show_its_state(
@@ -144,11 +180,66 @@ def test_only_ended_jobs_are_forgotten(projector: RedisProjector, client: "redis
     assert client.pttl(keys.job(PREFIX, "job-1")) == -1
 
 
+def test_a_long_record_is_read_and_forgotten_with_its_job(
+    projector: RedisProjector, client: "redis.Redis", redis_url: str
+) -> None:
+    long = job(data="x" * LONG)
+    ended = lifecycle(long, started(), completed())
+    name = keys.long(PREFIX, "job-1")
+    projector.write(messages([long]), [])
+    assert client.pttl(name) == -1
+    assert int(str(client.strlen(keys.job(PREFIX, "job-1")))) < LONG
+    projector.write(messages([ended]), [])
+    assert 0 < int(str(client.pttl(name))) <= keys.keep_ms(1)
+    assert ask(redis_url, lambda store: store.job("job-1")) == fold_records([long, ended])
+    projector.write(messages([job(series=1)]), [])
+    assert client.pttl(name) == -1
+    assert ask(redis_url, lambda store: store.job("job-1")) == fold_records([long, ended, job(series=1)])
+
+
+def test_a_history_of_any_length_is_kept(
+    projector: RedisProjector, client: "redis.Redis", redis_url: str
+) -> None:
+    """From some length on it is appended to, and goes on living as long as its job says."""
+    words = [
+        Transition(number, "active", "active", 1, NOW + number, progress=number % 100)
+        for number in range(2, 302)
+    ]
+    records: list[Job | Lifecycle] = [job(), lifecycle(job(), started())]
+    records += [lifecycle(job(), word) for word in words]
+    for record in records:
+        projector.write(messages([record, record]), [])
+    assert ask(redis_url, lambda store: store.job("job-1")) == fold_records(records)
+    ended = lifecycle(job(), completed(302))
+    projector.write(messages([ended]), [])
+    projector.write(messages([ended]), [])
+    assert ask(redis_url, lambda store: store.job("job-1")) == fold_records([*records, ended])
+    assert ask(redis_url, lambda store: store.counts("money"))["completed"] == 1
+    assert int(str(client.pttl(keys.job(PREFIX, "job-1")))) > 0
+    projector.write(messages([job(series=1)]), [])
+    assert client.pttl(keys.job(PREFIX, "job-1")) == -1
+
+
 def test_the_samples_are_the_latest_and_bounded(projector: RedisProjector, redis_url: str) -> None:
-    projector.write(messages([job(f"job-{n:03}", at=NOW + n) for n in range(keys.SAMPLES + 20)]), [])
-    assert ask(redis_url, lambda store: store.samples("money", "waiting", 2)) == ["job-119", "job-118"]
-    assert len(ask(redis_url, lambda store: store.samples("money", "waiting", 1_000))) == keys.SAMPLES
-    assert ask(redis_url, lambda store: store.counts("money")) == {"waiting": keys.SAMPLES + 20}
+    jobs = [job(f"job-{n:03}", at=NOW + n) for n in range(keys.SAMPLES + 20)]
+    projector.write(messages([lifecycle(one, started(at=one.accepted_at)) for one in jobs]), [])
+    assert ask(redis_url, lambda store: store.samples("money", "active", 2)) == ["job-119", "job-118"]
+    assert len(ask(redis_url, lambda store: store.samples("money", "active", 1_000))) == keys.SAMPLES
+    assert ask(redis_url, lambda store: store.counts("money")) == {"active": keys.SAMPLES + 20}
+
+
+def test_the_oldest_waiting_job_is_known_however_many_wait(projector: RedisProjector, redis_url: str) -> None:
+    jobs = [job(f"job-{n:03}", at=NOW + 1_000 * n) for n in range(keys.SAMPLES + 20)]
+    projector.write(messages(jobs), [])
+    figures = Figures(redis_url, TOPIC_PREFIX)
+    now = NOW + 500_000
+    assert figures.read(["money", "robot"], now)["money"].oldest_s == 500.0
+    projector.write(messages([lifecycle(one, started()) for one in jobs[:5]]), [])
+    found = figures.read(["money", "robot"], now)
+    figures.close()
+    assert found["money"].oldest_s == 495.0
+    assert (found["money"].counts[State.WAITING], found["money"].counts[State.ACTIVE]) == (115, 5)
+    assert (found["robot"].oldest_s, set(found["robot"].counts.values())) == (0.0, {0})
 
 
 def test_a_batch_from_another_position_is_refused_whole(
@@ -184,7 +275,7 @@ def test_an_accepted_request_is_waiting_until_the_router_says_more(
     request = JobRequest("job-1", "money", "payment-process", "{}", NOW, options, user_id="user-1")
 
     async def accept(store: StatusStore) -> None:
-        await store.accepted(request, JOB_TYPES["payment-process"])
+        await store.accepted(request, JOB_TYPES["payment-process"], "key of it")
 
     ask(redis_url, accept)
     found = ask(redis_url, lambda store: store.job("job-1"))
@@ -196,12 +287,31 @@ def test_an_accepted_request_is_waiting_until_the_router_says_more(
     assert ask(redis_url, lambda store: store.counts("money")) == {"waiting": 1}
 
 
+def test_a_long_request_is_shown_until_the_router_says_more(
+    projector: RedisProjector, client: "redis.Redis", redis_url: str
+) -> None:
+    request = JobRequest("job-1", "money", "payment-process", "x" * LONG, NOW)
+
+    async def accept(store: StatusStore) -> None:
+        await store.accepted(request, JOB_TYPES["payment-process"], "key of it")
+
+    ask(redis_url, accept)
+    found = ask(redis_url, lambda store: store.job("job-1"))
+    assert found is not None
+    assert (found.state, found.data) == ("waiting", request.data)
+    name = keys.long(PREFIX, "job-1")
+    assert 0 < int(str(client.pttl(name))) <= keys.ACCEPTED_KEEP_MS
+    projector.write(messages([job()]), [])
+    assert client.exists(name) == 0
+    assert ask(redis_url, lambda store: store.job("job-1")) == fold_records([job()])
+
+
 def test_accepting_changes_nothing_about_a_known_job(projector: RedisProjector, redis_url: str) -> None:
     projector.write(messages([job(), lifecycle(job(), started(), completed())]), [])
     request = JobRequest("job-1", "money", "payment-process", "{}", NOW)
 
     async def accept(store: StatusStore) -> None:
-        await store.accepted(request, JOB_TYPES["payment-process"])
+        await store.accepted(request, JOB_TYPES["payment-process"], "key of it")
 
     ask(redis_url, accept)
     found = ask(redis_url, lambda store: store.job("job-1"))

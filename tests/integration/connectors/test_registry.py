@@ -63,11 +63,11 @@ def registry_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/apis/ccompat/v7"
     finally:
         child.terminate()
-        child.wait(30)
+        child.wait(60)
 
 
 def _wait_ready(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:
             if httpx.get(url).status_code == 200:

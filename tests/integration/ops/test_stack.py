@@ -18,9 +18,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from ops.stack.state import StackState
+from tests.living import still
 from tests.stack import ROOT, TestStack, clean_environment
+from tests.topics import await_known
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 
 # Kafka's own variable. These brokers live for seconds: the quick compiler alone halves their start.
 SHORT_LIVED = {"KAFKA_OPTS": "-XX:TieredStopAtLevel=1"}
@@ -46,11 +48,6 @@ def everything_of(stack: TestStack) -> list[psutil.Process]:
     return [supervisor, *supervisor.children(recursive=True)]
 
 
-def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run."""
-    return [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
-
-
 def answers(stack: TestStack) -> bool:
     """Say whether every part is healthy."""
     return all(part["health"] == "healthy" for part in stack.report()["parts"])
@@ -59,10 +56,11 @@ def answers(stack: TestStack) -> bool:
 def write(state: StackState) -> None:
     """Leave a record, a row and a key."""
     admin = AdminClient({"bootstrap.servers": state.kafka_bootstrap})
-    admin.create_topics([NewTopic("kept", 1)])["kept"].result(20)
+    admin.create_topics([NewTopic("kept", 1)])["kept"].result(60)
+    await_known(admin, ["kept"])
     producer = Producer({"bootstrap.servers": state.kafka_bootstrap, "acks": "all"})
     producer.produce("kept", b"a record")
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     with psycopg.connect(state.database_url) as connection:
         connection.execute("create table kept as select 42 as figure")
     with redis.Redis.from_url(state.redis_url) as client:
@@ -74,7 +72,7 @@ def assert_written(state: StackState) -> None:
     consumer = Consumer({"bootstrap.servers": state.kafka_bootstrap, "group.id": "kept"})
     consumer.assign([TopicPartition("kept", 0, 0)])
     try:
-        found = consumer.poll(20)
+        found = consumer.poll(60)
         assert found is not None
         assert found.value() == b"a record"
     finally:
@@ -96,7 +94,7 @@ def tierflow(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]
     """Run a command of ours on a data folder."""
     command = (sys.executable, "-m", "ops.cli.main", *arguments, "--data", str(folder))
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT, env=clean_environment({})
+        command, capture_output=True, text=True, timeout=240, check=False, cwd=ROOT, env=clean_environment({})
     )
 
 
@@ -123,7 +121,7 @@ def test_a_killed_server_is_started_again_and_said_so(stack: TestStack, name: st
     before = stack.part(name)
     assert before.pid is not None
     os.kill(before.pid, signal.SIGKILL)
-    until(lambda: stack.part(name).restarts == before.restarts + 1, f"{name} is restarted")
+    until(lambda: stack.part(name).restarts > before.restarts, f"{name} is restarted")
     until(lambda: answers(stack), f"{name} answers again")
     assert f"{name} ended with SIGKILL; starts again in" in stack.said()
 
@@ -173,7 +171,7 @@ def test_nothing_is_left_of_a_killed_supervisor_and_the_next_start_finds_the_dat
     # At once, while the parts are still ending: it waits for them.
     second = small_stack(tmp_path)
     second.begin()
-    until(lambda: not alive(processes), "all processes have ended")
+    until(lambda: not still(processes), "all processes have ended")
     second.wait_ready()
     try:
         assert_written(second.state)
@@ -190,9 +188,10 @@ def test_ctrl_c_while_starting_leaves_nothing_and_does_no_harm(tmp_path: Path) -
         until(lambda: (tmp_path / mark).exists(), f"{mark} is there")  # noqa: B023
         processes = [psutil.Process(supervisor), *psutil.Process(supervisor).children(recursive=True)]
         assert stack.stop(signal.SIGINT) == 130, stack.said()
-        assert alive(processes) == []
+        # Killed, and the last of their threads may still be ending.
+        until(lambda: not still(processes), "all processes have ended")  # noqa: B023
     with small_stack(tmp_path) as again:
-        assert answers(again)
+        until(lambda: answers(again), "all of it is healthy")
 
 
 def test_a_gateway_port_that_is_taken_is_refused_by_name(tmp_path: Path) -> None:
@@ -213,7 +212,7 @@ def test_services_whose_url_is_set_are_used_and_not_started(tmp_path: Path, stac
     with small_stack(tmp_path, environment=urls) as second:
         assert [part.pid for part in second.state.parts] == [None, None, None]
         assert second.state.kafka_bootstrap == there.kafka_bootstrap
-        assert answers(second)
+        until(lambda: answers(second), "all of it is healthy")
         assert "(DATABASE_URL is set)" in second.said()
 
 
@@ -221,7 +220,7 @@ def test_a_service_that_is_set_and_away_is_an_error_that_names_the_variable(tmp_
     environment = clean_environment({"REDIS_URL": "redis://127.0.0.1:1/0"})
     command = (sys.executable, "-m", "ops.cli.main", "up", "--infrastructure", "--data", str(tmp_path))
     refused = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT, env=environment
+        command, capture_output=True, text=True, timeout=240, check=False, cwd=ROOT, env=environment
     )
     assert refused.returncode == 1
     assert "unset REDIS_URL to start one here" in refused.stderr
@@ -242,14 +241,19 @@ def test_three_brokers_keep_three_copies_and_outlive_the_loss_of_one(tmp_path: P
     with small_stack(tmp_path, "--brokers", "3") as stack:
         settings: dict[str, str | int | float | bool] = {"bootstrap.servers": stack.state.kafka_bootstrap}
         admin = AdminClient(settings)
-        admin.create_topics([NewTopic("copies", 3)])["copies"].result(20)
-        partitions = admin.list_topics("copies", 20).topics["copies"].partitions
-        assert [len(partition.replicas) for partition in partitions.values()] == [3, 3, 3]
+        admin.create_topics([NewTopic("copies", 3)])["copies"].result(60)
+
+        def copies() -> list[int]:
+            partitions = admin.list_topics("copies", 60).topics["copies"].partitions
+            return [len(partition.replicas) for partition in partitions.values()]
+
+        # The broker that is asked may hear of a new topic later than the controller that made it.
+        until(lambda: copies() == [3, 3, 3], "each partition has three copies")
         victim = stack.part("kafka-2")
         assert victim.pid is not None
         os.kill(victim.pid, signal.SIGKILL)
         producer = Producer({**settings, "acks": "all"})
         for partition in range(3):
             producer.produce("copies", b"one broker is gone", partition=partition)
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
         until(lambda: answers(stack), "the broker is back")

@@ -138,7 +138,7 @@ async def test_a_fenced_producer_drops_its_state_and_starts_from_the_broker(clus
         cluster.produce("in", b"x")
         await until(lambda: count(app, "records") == 1)
         thief = Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": f"{cluster.run}-a"})
-        await asyncio.to_thread(thief.init_transactions, 10)
+        await asyncio.to_thread(thief.init_transactions, 60)
         step = app.step(0)
         step.complete()
         with pytest.raises(StepLost):
@@ -223,3 +223,36 @@ async def test_records_on_their_way_to_a_full_window_wait(cluster: Cluster) -> N
                 step.complete()
                 done += 1
         await until(lambda: count(app, "records") == 2_000)
+
+
+@pytest.mark.parametrize("store", ["memory", "rocksdb"])
+async def test_topics_that_were_made_anew_begin_with_an_empty_table(cluster: Cluster, store: str) -> None:
+    cluster.create("in", "out", "log")
+    cluster.produce("in", b"x", b"x", b"x")
+    first = counting_app(cluster, store=store)
+    async with running(first):
+        await until(lambda: count(first, "records") == 3)
+    await asyncio.to_thread(cluster.create_anew, "in", "log")
+    # As long as before: by offsets alone the old store would fit.
+    cluster.produce("in", *[b"x"] * 4)
+    cluster.produce("log", *[b"7"] * 9, key=b"other")
+    second = counting_app(cluster, store=store)
+    async with running(second):
+        await until(lambda: count(second, "records") == 4)
+        assert second.engine_tables["t"].partition(0).get(b"other") == b"7"
+    assert cluster.values("out") == [b"1", b"2", b"3", b"1", b"2", b"3", b"4"]
+
+
+async def test_a_source_that_was_made_anew_is_read_from_its_start(cluster: Cluster) -> None:
+    cluster.create("in", "out", "log")
+    cluster.produce("in", b"x", b"x", b"x")
+    first = counting_app(cluster)
+    async with running(first):
+        await until(lambda: count(first, "records") == 3)
+    await asyncio.to_thread(cluster.create_anew, "in")
+    cluster.produce("in", b"x", b"x")
+    second = counting_app(cluster)
+    async with running(second):
+        await until(lambda: count(second, "records") == 2)
+    assert cluster.values("out") == [b"1", b"2", b"3", b"4", b"5"]
+    assert count(second, "lost_offsets") == 0

@@ -7,6 +7,7 @@ import msgspec
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 
+from agents.memory.topics import Stored
 from agents.recording import Recording
 from schemas.priorities import Lane
 from schemas.records import DeadLetter, Lifecycle
@@ -16,6 +17,7 @@ from streams.core.entry import Entry, position
 from streams.metrics import WorkerMetrics
 from streams.settings import KafkaSettings
 from streams.topics import Topology
+from streams.transport.index import Index
 from streams.transport.limits import Limits
 from streams.transport.owned import OwnedPartition, Phase
 from streams.transport.step import Chunk, Step
@@ -56,7 +58,7 @@ class MemoryPartition(OwnedPartition):
     def complete(self, step: Step) -> Any:
         if super().complete(step) is None:
             return None
-        self.sent += step.outputs
+        self.sent += step.outputs or []
         return Committed(self)
 
 
@@ -74,9 +76,9 @@ class MemoryApp:
     def partition(self) -> MemoryPartition:
         return self.owned[0]
 
-    def Table(self, name: str, *, changelog: str) -> Table:
-        self.partition.tables[name] = TablePartition(name, changelog, 0, MemoryStore())
-        return Table(name, changelog, lambda: self.owned)
+    def Table(self, name: str, *, changelog: str, index: Index | None = None) -> Table:
+        self.partition.tables[name] = TablePartition(name, changelog, 0, MemoryStore(), index=index)
+        return Table(name, changelog, lambda: self.owned, index)
 
     def step(self, partition: int) -> Step:
         if partition not in self.owned:
@@ -128,40 +130,12 @@ def from_topic(app: MemoryApp, offset: int = 0, lane: Lane = Lane.NORMAL, **chan
     return Entry(job, position(job.ordering_key, lane.value, offset), 0, step)
 
 
-class Fetched:
-    """A fetched message."""
-
-    def __init__(
-        self, topic: str, value: bytes | None, offset: int = 5, key: bytes | None = b"key",
-        headers: list[tuple[str, bytes]] | None = None,
-    ) -> None:  # fmt: skip
-        self._topic, self._value, self._offset, self._key, self._headers = topic, value, offset, key, headers
-
-    def topic(self) -> str:
-        return self._topic
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return self._offset
-
-    def value(self) -> bytes | None:
-        return self._value
-
-    def key(self) -> bytes | None:
-        return self._key
-
-    def headers(self) -> list[tuple[str, bytes]] | None:
-        return self._headers
-
-
 def fetched(
     topic: str, record: msgspec.Struct | bytes | None, offset: int = 5, key: bytes | None = b"key",
     headers: list[tuple[str, bytes]] | None = None,
 ) -> Message:  # fmt: skip
     value = CODEC.encode(record) if isinstance(record, msgspec.Struct) else record
-    message: Any = Fetched(topic, value, offset, key, headers)
+    message: Any = Stored(topic, offset, key, value, headers or ())
     return message  # type: ignore[no-any-return]
 
 

@@ -1,5 +1,7 @@
 """What an exception means for its job."""
 
+from decimal import Decimal
+
 import pytest
 
 from agents.failures import MESSAGE_KEPT, classify
@@ -13,6 +15,7 @@ from schemas.records import Failure
         (TransientError("x", code="rate_limited", retry_after_s=3), Failure("rate_limited", "x", True), 3),
         (TransientError("x"), Failure("transient", "x", True), None),
         (PermanentError("x", code="card_declined"), Failure("card_declined", "x", False), None),
+        (TransientError("x", code=429, retry_after_s=Decimal(5)), Failure("429", "x", True), 5),
         (PermanentError("x"), Failure("permanent", "x", False), None),
         (ContractError.of("a", "b"), Failure("validation", "a: b", False), None),
         (DecodeError.of("", "b"), Failure("validation", "b", False), None),

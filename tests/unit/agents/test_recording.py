@@ -49,7 +49,7 @@ def test_live_updates_and_cells_leave_with_the_outcome(app: MemoryApp) -> None:
     entry = from_topic(app, 7, **WHO)
     document = JobDocument(cells, 0, entry.job)
     document.write("A1", "1")
-    carried = Carried(document, [("cells_changed", {"a": 1})])
+    carried = Carried(document, [("cells_changed", {"a": 1})], [])
     recording.write(entry, outcome.completed(entry, Completed("{}", carried), NOW, NOW))
     (update,) = [CODEC.decode(LiveUpdate, v) for topic, v, *_ in app.partition.sent if "live" in topic]
     assert (update.kind, update.document_id, update.sequence) == ("cells_changed", "doc-1", 7)
@@ -63,7 +63,7 @@ def test_a_step_that_cannot_be_written_leaves_nothing_and_may_be_tried_again(
     entry = from_topic(app, **WHO)
     document = JobDocument(None, 0, entry.job)
     writes = outcome.started(entry, NOW)
-    writes.carried = Carried(document, [("x", {"y": object()})])
+    writes.carried = Carried(document, [("x", {"y": object()})], [])
     with pytest.raises(Unwritable):
         recording.write(entry, writes)
     assert (app.partition.sent, list(recording.parked.scan(0))) == ([], [])

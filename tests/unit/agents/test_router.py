@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agents.router import Router
+from schemas.commands import Cancel, cancel_request
 from schemas.records import Event, Job, JobOptions, JobRequest
 from streams.core.admission import MAX_JOB_BYTES
 from streams.metrics import RouterMetrics
@@ -32,7 +33,7 @@ async def routed(topic: str, *messages: Any) -> tuple[MemoryApp, list[tuple[Any,
         yield chunk
 
     await app.agents[topic](stream())
-    return app, chunk.outputs
+    return app, chunk.outputs or []
 
 
 async def letter_of(message: Any, topic: str = TOPOLOGY.job_requests) -> Any:
@@ -61,6 +62,18 @@ async def test_the_priority_decides_the_lane(priority: int, lane: str) -> None:
     request = JobRequest("j", "robot", "validation", REQUEST.data, NOW, JobOptions(priority=priority))
     _, ((topic, *_),) = await routed(TOPOLOGY.job_requests, fetched(TOPOLOGY.job_requests, request))
     assert topic == f"tierflow.tier-2.{lane}"
+
+
+async def test_a_cancel_goes_to_the_urgent_lane_of_its_jobs_tier() -> None:
+    request = cancel_request(Cancel("job-1", 1, "ada"), "key:1", command_id="c-1", at=NOW)
+    _, ((topic, _, key, *_),) = await routed(TOPOLOGY.job_requests, fetched(TOPOLOGY.job_requests, request))
+    assert (topic, key) == ("tierflow.tier-1.urgent", b"key:1")
+
+
+async def test_an_unknown_command_is_a_dead_letter() -> None:
+    request = JobRequest("c-1", "control", "explode", "{}", NOW, ordering_key="k")
+    letter = await letter_of(fetched(TOPOLOGY.job_requests, request))
+    assert (letter.error_class, letter.type) == ("contract", "explode")
 
 
 async def test_an_event_goes_to_its_documents_key() -> None:

@@ -17,7 +17,7 @@ from agents.worker import Worker
 from schemas.errors import TransientError
 from schemas.priorities import Lane
 from schemas.tiers import Tier
-from streams.core.home import Limits
+from streams.core.limits import Limits
 from tests.unit.agents.engine import (
     CODEC,
     TOPOLOGY,
@@ -94,7 +94,7 @@ class Rig:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0)
 

@@ -68,6 +68,12 @@ def test_what_touches_money_or_people_is_checked_in_first() -> None:
     assert checked_in == outside | {"coding-task"}
 
 
+def test_where_a_second_effect_cannot_be_undone_and_nobody_deduplicates_a_person_decides() -> None:
+    assert {kind for kind, job_type in JOB_TYPES.items() if job_type.on_unknown == "park"} == {
+        "nft-mint", "nft-transfer",
+    }  # fmt: skip
+
+
 def test_what_tierflow_makes_itself_cannot_be_submitted() -> None:
     own = {kind for kind, job_type in JOB_TYPES.items() if not job_type.public}
     assert own == {"scheduled-task", "webhook-deliver", *EVENTS}

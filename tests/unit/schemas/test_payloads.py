@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.catalogue import JOB_TYPES
 from schemas.errors import ContractError
-from schemas.payloads.messages import Message
+from schemas.payloads.messages import ChatMessage, Message
 from tests.unit.schemas.examples import GOOD, NOON, UUID
 
 REQUIRED = [(kind, member) for kind, data in GOOD.items() for member in data]
@@ -114,3 +114,20 @@ def test_nothing_but_a_contract_error_comes_out_of_any_json(value: Any) -> None:
             text = json.dumps({**GOOD[kind], member: value})
             with contextlib.suppress(ContractError):
                 assert JOB_TYPES[kind].contract.parse(text)
+
+
+def test_the_names_of_python_are_no_members_of_the_json() -> None:
+    made = ChatMessage(user_id="u", conversation_id="c", message="m")
+    assert ChatMessage.parse(made.model_dump_json(by_alias=True)) == made
+    with pytest.raises(ContractError, match=r"data\.userId: Field required"):
+        ChatMessage.parse(made.model_dump_json(by_alias=False))
+
+
+def test_contracts_with_the_same_members_share_what_says_so_and_others_do_not() -> None:
+    said = {"userId": "u", "conversationId": "c", "message": "hello"}
+    first, second = (ChatMessage.parse(json.dumps(said | {"message": text})) for text in ("a", "b"))
+    other = ChatMessage.parse(json.dumps(said | {"mood": "good"}))
+    assert first.model_fields_set is second.model_fields_set
+    assert (first.model_extra, other.model_extra) == ({}, {"mood": "good"})
+    assert other.model_fields_set == first.model_fields_set | {"mood"}
+    assert first.model_dump(by_alias=True, exclude_unset=True) == said | {"message": "a"}

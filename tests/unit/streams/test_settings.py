@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.errors import ConfigError
+from schemas.limits import GROUPS
 from streams.settings import KafkaSettings, load, sections
 
 
@@ -77,3 +78,20 @@ def test_no_two_sections_read_one_variable() -> None:
     aliases = [field.alias for section in sections().values() for field in section.model_fields.values()]
     assert len(aliases) == len(set(aliases))
     assert sections()["kafka"] is KafkaSettings
+
+
+def test_a_providers_limit_may_be_set_in_part() -> None:
+    groups = load(
+        {"RATE_LIMIT_STRIPE": "40", "RATE_LIMIT_AGENT_CLI": "concurrent=3, burst=4"}
+    ).limits.groups()
+    assert (groups["stripe"].per_second, groups["stripe"].burst) == (40, 50)
+    assert (groups["agent-cli"].per_second, groups["agent-cli"].concurrent) == (2, 3)
+    assert groups.keys() == GROUPS.keys()
+
+
+@pytest.mark.parametrize(
+    "text", ["fast", "speed=3", "concurrent=0", "burst=10", "per_second=0", "requests=0"]
+)
+def test_a_limit_that_cannot_be_kept_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="RATE_LIMIT_STRIPE"):
+        load({"RATE_LIMIT_STRIPE": text})

@@ -33,6 +33,9 @@ def test_the_names_are_these() -> None:
         "x.live-updates",
         "x.control",
         "x.router.positions",
+        "x.limit-requests",
+        "x.limit-grants",
+        "x.rate-limits",
     ]
     assert sorted(TOPICS) == sorted(tiers + others)
     assert len(TOPOLOGY.topics()) == len(TOPICS)
@@ -55,7 +58,7 @@ def test_a_topic_is_kept_as_long_as_promised(name: str, days: int) -> None:
 def test_tables_are_compacted_and_keep_tombstones_for_a_week() -> None:
     compacted = {name for name, topic in TOPICS.items() if topic.cleanup == "compact"}
     tables = {f"x.tier-{n}.{table}" for n in (1, 2, 3) for table in ("retry", "idempotency")}
-    assert compacted == tables | {"x.documents", "x.control", "x.router.positions"}
+    assert compacted == tables | {"x.documents", "x.control", "x.router.positions", "x.rate-limits"}
     for name in compacted:
         config = TOPICS[name].config(2)
         assert config["delete.retention.ms"] == str(7 * DAY_MS)
@@ -87,3 +90,11 @@ def test_dead_letters_are_listed_whole() -> None:
 def test_all_replicas_but_one_must_hold_a_record(replication: int, in_sync: int) -> None:
     kafka = KafkaSettings.model_validate({"TIERFLOW_REPLICATION": replication})
     assert Topology.of(kafka).min_in_sync == in_sync
+
+
+def test_the_log_tells_when_a_request_for_tokens_was_written() -> None:
+    stamped = {
+        name for name, topic in TOPICS.items()
+        if topic.config(2).get("message.timestamp.type") == "LogAppendTime"
+    }  # fmt: skip
+    assert stamped == {"x.limit-requests"}

@@ -8,7 +8,6 @@ from agents.context import Context
 from agents.providers import Providers
 from agents.spreadsheet.workbooks import Workbooks
 from schemas.records import Job
-from streams import log
 
 ACCEPTED_AT = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
@@ -78,5 +77,5 @@ def context(
         document=document or MemoryDocument(),
         workbooks=workbooks or Workbooks(),
         report=Told(),
-        log=log.get("test"),
+        now=lambda: ACCEPTED_AT,
     )

@@ -1,6 +1,7 @@
 """In-memory stand-ins for what the gateway talks to, and the application built on them."""
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +15,18 @@ from connectors.gateway.keys import SharedSecret
 from connectors.gateway.parts import Parts
 from connectors.gateway.tokens import make_token
 from connectors.kafka.producer import Outgoing
-from connectors.postgres.queries import FailedPage
 from connectors.redis.status import CompletedKey
+from connectors.redrive.runner import Runner
+from connectors.redrive.service import Redrives
 from connectors.views import JobView
 from schemas.catalogue import JobType
 from schemas.errors import UnavailableError
-from schemas.records import DeadLetter, Event, JobRequest
+from schemas.records import DeadLetter, Event, JobRequest, RateLimit
 from streams.codec import Codec
+from streams.core.orders import Orders
 from streams.settings import GatewaySettings
 from streams.topics import Topology
+from tests.unit.connectors.redrive.memory import MemoryLetters
 
 NOW_MS = 1_800_000_000_000
 SECRET = "a secret that is long enough for a test"
@@ -77,7 +81,7 @@ class MemoryStatus:
         if self.away:
             raise UnavailableError("Redis does not answer")
 
-    async def accepted(self, request: JobRequest, job_type: JobType) -> None:
+    async def accepted(self, request: JobRequest, job_type: JobType, ordering_key: str) -> None:
         self._ask()
         self.shown.append(request.job_id)
 
@@ -97,34 +101,22 @@ class MemoryStatus:
         self._ask()
         return self.by_state.get((queue, state), [])[:limit]
 
+    async def forget(self, queue: str, state: str) -> None:
+        self._ask()
+        self.by_state.pop((queue, state), None)
+
 
 class MemoryRecords:
     """Durable records that can be away; remembers what was asked."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, JobView] = {}
-        self.page = FailedPage([], None)
-        self.asked: dict[str, Any] = {}
         self.away = False
 
     async def job(self, job_id: str) -> JobView | None:
         if self.away:
             raise UnavailableError("Postgres does not answer")
         return self.jobs.get(job_id)
-
-    async def failed(
-        self,
-        *,
-        tenants: Collection[str] | None = None,
-        queue: str | None = None,
-        type: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> FailedPage:
-        if self.away:
-            raise UnavailableError("Postgres does not answer")
-        self.asked = {"tenants": tenants, "queue": queue, "type": type, "cursor": cursor, "limit": limit}
-        return self.page
 
 
 @dataclass
@@ -134,27 +126,44 @@ class Gateway:
     producer: MemoryProducer = field(default_factory=MemoryProducer)
     status: MemoryStatus = field(default_factory=MemoryStatus)
     records: MemoryRecords = field(default_factory=MemoryRecords)
+    letters: MemoryLetters = field(default_factory=MemoryLetters)
     services_down: set[str] = field(default_factory=set)
     missing: dict[str, str] = field(default_factory=dict)
     verifier: Verifier = field(default_factory=lambda: TokenVerifier(SharedSecret(SECRET)))
     settings: GatewaySettings = field(default_factory=lambda: GatewaySettings.model_validate({}))
+    rate_limits: dict[str, RateLimit] = field(default_factory=dict)
     loopback_only: bool = False
     cors_origins: tuple[str, ...] = ()
+    orders: Orders = field(default_factory=Orders)
 
     def app(self) -> Litestar:
+        topology = Topology("t.", 4, 1, 1)
+        runner = Runner(
+            self.letters,
+            self._send,
+            self.status.job,
+            topology,
+            CODEC,
+            "gateway",
+            sleep=lambda _: asyncio.sleep(0),
+        )  # fmt: skip
         return create_app(
             Parts(
                 settings=self.settings,
-                topology=Topology("t.", 4, 1, 1),
+                topology=topology,
                 codec=CODEC,
                 verifier=self.verifier,
                 producer=self.producer,
                 status=self.status,
                 records=self.records,
+                letters=self.letters,
+                redrives=Redrives(self.letters, runner, "gateway", lambda: f"run-{len(self.letters.known)}"),
                 available=KINDS,
                 missing_setting=self.missing.get,
                 probes={name: self._probe(name) for name in ("kafka", "postgres", "redis")},
                 registry=CollectorRegistry(),
+                orders=self.orders,
+                rate_limits=self.rate_limits,
                 loopback_only=self.loopback_only,
                 cors_origins=self.cors_origins,
                 now_ms=lambda: NOW_MS,
@@ -163,6 +172,9 @@ class Gateway:
 
     def client(self, base_url: str = "http://testserver.local") -> AsyncTestClient[Litestar]:
         return AsyncTestClient(self.app(), base_url=base_url)
+
+    async def _send(self, record: Outgoing) -> None:
+        await self.producer.send_all([record])
 
     def _probe(self, name: str) -> Any:
         async def probe() -> None:

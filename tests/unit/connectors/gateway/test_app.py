@@ -116,9 +116,28 @@ ROLES = {
     ("POST", f"{API}/events"): {Role.USER, Role.VENUE_ADMIN, Role.ADMIN},
     ("POST", f"{API}/events/bulk"): {Role.USER, Role.VENUE_ADMIN, Role.ADMIN},
     ("GET", f"{API}/jobs/x"): {Role.USER, Role.VENUE_ADMIN, Role.ADMIN},
+    ("DELETE", f"{API}/jobs/x"): {Role.VENUE_ADMIN, Role.ADMIN},
+    ("POST", f"{API}/jobs/x/retry"): {Role.VENUE_ADMIN, Role.ADMIN},
     ("GET", f"{API}/queues"): set(Role),
+    ("POST", f"{API}/queues/money/pause"): {Role.ADMIN},
+    ("POST", f"{API}/queues/money/resume"): {Role.ADMIN},
+    ("POST", f"{API}/queues/money/clear"): {Role.ADMIN},
     ("GET", f"{API}/queues/money/status"): set(Role),
-    ("GET", f"{API}/failed"): {Role.VENUE_ADMIN, Role.ADMIN},
+    ("GET", f"{API}/queues/money/jobs"): set(Role),
+    ("GET", f"{API}/rate-limits/status/stripe"): set(Role),
+    ("GET", f"{API}/rate-limits/check/stripe"): set(Role),
+    ("POST", f"{API}/rate-limits/reset/stripe"): {Role.ADMIN},
+    ("POST", f"{API}/rate-limits/emergency-stop"): {Role.ADMIN},
+    ("POST", f"{API}/rate-limits/resume"): {Role.ADMIN},
+    **{
+        (method, f"{API}/failed{path}"): {Role.VENUE_ADMIN, Role.ADMIN}
+        for method, paths in {
+            "GET": ("", "/groups", "/stats", "/export", "/y", "/redrives", "/redrives/z"),
+            "POST": ("/retry", "/y/retry", "/clear-old", "/redrives/z/stop"),
+            "DELETE": ("/y",),
+        }.items()
+        for path in paths
+    },
     ("GET", f"{API}/metrics/prometheus"): {Role.MONITORING, Role.ADMIN},
     ("GET", "/metrics"): {Role.MONITORING, Role.ADMIN},
 }
@@ -142,7 +161,15 @@ async def test_every_route_of_the_document_is_in_the_role_table_or_open_to_all()
     async with Gateway().client() as client:
         document = (await client.get("/openapi.json")).json()
     documented = {
-        (method.upper(), path.replace("{job_id}", "x").replace("{name}", "money"))
+        (
+            method.upper(),
+            path.replace("{job_id}", "x")
+            .replace("{name}", "money")
+            .replace("{letter_id}", "y")
+            .replace("{run_id}", "z")
+            .replace("{key}", "stripe")
+            .replace("{service}", "stripe"),
+        )
         for path, item in document["paths"].items()
         for method in item
     }

@@ -24,9 +24,14 @@ def test_a_job_and_its_transitions_are_one_row_and_one_each() -> None:
     assert [place[2] for place in rows.transitions] == [0, 1, 2]
 
 
+def test_a_command_has_no_row() -> None:
+    rows = Rows.of([job(queue="control", type="cancel")])
+    assert (rows.subjects, rows.transitions) == ({}, {})
+
+
 def test_rows_have_the_columns_of_their_tables() -> None:
     rows = Rows.of([job(), lifecycle(job("job-2"), started()), dead_letter()])
-    assert {len(row) for row in rows.jobs()} == {len(SUBJECT) + len(ENVELOPE)}
+    assert {len(row) for row in rows.jobs()} == {len(SUBJECT) + len(ENVELOPE) + 1}
     assert {len(row) for row in rows.transitions.values()} == {len(TRANSITION)}
     assert {len(row) for row in rows.letters.values()} == {len(LETTER)}
 
@@ -38,13 +43,13 @@ def test_jobs_are_written_in_the_order_of_their_ids() -> None:
 
 def test_a_job_without_its_envelope_has_none() -> None:
     (row,) = Rows.of([lifecycle(job(), started())]).jobs()
-    assert row[len(SUBJECT) :] == (None,) * len(ENVELOPE)
+    assert row[len(SUBJECT) : -1] == (None,) * len(ENVELOPE)
 
 
 def test_the_envelope_of_the_latest_series_counts_and_the_first_acceptance() -> None:
     rows = Rows.of([job(series=1, at=NOW + 50, data="2"), job(data="1")])
     (row,) = rows.jobs()
-    named = dict(zip(SUBJECT + ENVELOPE, row, strict=True))
+    named = dict(zip((*SUBJECT, *ENVELOPE, "keep_days"), row, strict=True))
     assert (named["envelope_series"], named["data"], named["accepted_at"]) == (1, "2", NOW)
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ops.bench import jobs, latency, load, machine
+from ops.bench import drain, jobs, latency, load, machine
 from ops.bench.cpu import Meter, by_thread, cpu_s
 from ops.bench.stage import compare
 from schemas.records import Job, JobRequest, Lifecycle, Transition
@@ -90,7 +90,7 @@ def test_a_process_that_has_ended_uses_nothing() -> None:
 
 def test_figures_are_told_by_job_and_process() -> None:
     found = jobs.as_dict(
-        jobs.Figures(1_000, 0.5, 2.0, 2.5, 600.0, {"worker-2": 0.3, "bench itself": 0.1},
+        drain.Figures(1_000, 0.5, 2.0, 2.5, 600.0, {"worker-2": 0.3, "bench itself": 0.1},
                      {"worker-2": {"loop": 0.2}}, {"worker-2": 90}, {"worker-2": 10})
     )  # fmt: skip
     assert found["jobs_per_s"] == 500

@@ -1,6 +1,8 @@
 """The command line: finding commands, masking secrets, making tokens."""
 
 import json
+from importlib import import_module
+from types import ModuleType
 
 import jwt
 import pytest
@@ -18,6 +20,21 @@ def test_every_listed_command_can_be_loaded() -> None:
     assert answer.exit_code == 0
     for name in ("up", "down", "status", "gateway", "topics", "token", "config"):
         assert f"\n  {name} " in answer.output
+
+
+def test_a_command_whose_packages_are_missing_says_so_and_the_others_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(name: str) -> ModuleType:
+        if name == "ops.cli.demo":
+            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+        return import_module(name)
+
+    monkeypatch.setattr("ops.cli.main.import_module", missing)
+    answer = CliRunner().invoke(main, ["demo", "--port", "3"])
+    assert answer.exit_code == 1
+    assert "needs the package pandas" in answer.output
+    assert CliRunner().invoke(main, ["--help"]).exit_code == 0
 
 
 def test_an_unknown_command_is_exit_status_2() -> None:

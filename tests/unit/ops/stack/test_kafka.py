@@ -1,11 +1,15 @@
 """The configuration of the local Kafka."""
 
+import asyncio
 import re
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from ops.stack.kafka import Cluster, Node, new_cluster_id, properties
+from ops.stack.folder import DataFolder
+from ops.stack.kafka import SETTINGS, Cluster, Node, new_cluster_id, node_part, properties
+from ops.stack.leash import Guard
 
 
 def cluster(nodes: int) -> Cluster:
@@ -56,3 +60,16 @@ def test_a_misspelt_topic_is_not_created_by_the_broker() -> None:
 def test_a_cluster_id_is_one_that_kafka_takes() -> None:
     for _ in range(200):
         assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}", new_cluster_id())
+
+
+def test_settings_of_ones_own_come_after_ours_which_is_what_counts(tmp_path: Path) -> None:
+    (tmp_path / "kafka" / "1").mkdir(parents=True)
+    (tmp_path / "kafka" / "1.more.properties").write_text("num.io.threads=9\n")
+    made = cluster(1)
+    no_guard = cast(Guard, None)  # nothing is started where the data is there already
+    asyncio.run(node_part(made, made.nodes[0], ("java",), DataFolder(tmp_path), no_guard))
+    lines = (tmp_path / "kafka" / "1.properties").read_text().splitlines()
+    assert [line for line in lines if line.startswith("num.io.threads")] == [
+        f"num.io.threads={SETTINGS['num.io.threads']}",
+        "num.io.threads=9",
+    ]

@@ -4,7 +4,7 @@ import pytest
 
 from ops.stack import ports
 from ops.stack.errors import StackError
-from ops.stack.ports import CHOICE, Ports
+from ops.stack.ports import CHOICE, Ports, is_free, kept
 
 
 @pytest.fixture
@@ -53,3 +53,10 @@ def test_a_preferred_port_gives_way_when_it_is_taken(taken: set[int]) -> None:
     assert Ports({}).prefer("gateway", 3020) in CHOICE
     taken.clear()
     assert Ports({"gateway": 25_000}).prefer("gateway", 3020) == 3020
+
+
+def test_a_kept_port_is_free_for_its_server_only_after_the_block() -> None:
+    port = Ports({}).get("emulator")
+    with kept(port):
+        assert not is_free(port)
+    assert is_free(port)

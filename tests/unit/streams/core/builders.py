@@ -1,12 +1,14 @@
 """Jobs and entries for the tests of the core."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from schemas.priorities import Lane
-from schemas.records import Job
+from schemas.records import IdempotencyEntry, Job, Parked
 from streams.core.entry import Entry, position
+from streams.core.rows import entries_of
 
 NOW = 1_767_225_600_000
 
@@ -26,3 +28,26 @@ def an_entry(offset: int = 0, lane: Lane = Lane.NORMAL, *, step: Any = "step", *
     """An entry as it comes from its topic; `step=None`: from the table."""
     job = a_job(**{"job_id": f"job-{lane.label}-{offset}", "source_offset": offset, **changes})
     return Entry(job, position(job.ordering_key, lane.value, offset), 0, step)
+
+
+class MemoryTables:
+    """The tables of one partition in memory: `rows` by place, `keys` of idempotency."""
+
+    def __init__(self, rows: dict[bytes, Parked] | None = None) -> None:
+        self.rows = {} if rows is None else rows
+        self.keys: dict[bytes, IdempotencyEntry] = {}
+
+    def row(self, partition: int, place: bytes) -> Parked | None:
+        return self.rows.get(place)
+
+    def index(self, partition: int, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        listed = sorted(
+            (entry + place, len(entry))
+            for place, row in self.rows.items()
+            for entry in entries_of(place, row)
+            if entry.startswith(prefix)
+        )
+        return iter([(stored[:cut], stored[cut:]) for stored, cut in listed if stored >= start])
+
+    def known(self, partition: int, key: bytes) -> IdempotencyEntry | None:
+        return self.keys.get(key)

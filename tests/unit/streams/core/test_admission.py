@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.catalogue import JOB_TYPES
+from schemas.commands import Cancel, cancel_of, cancel_request
 from schemas.errors import ContractError, UnknownTypeError
 from schemas.keys import digest
+from schemas.priorities import Lane, lane_of
 from schemas.records import Backoff, Event, Job, JobOptions, JobRequest
 from streams.core import admission
-from streams.core.admission import Source, job_of_event, job_of_request
+from streams.core.admission import Source, job_of_command, job_of_event, job_of_request
 from tests.unit.schemas.examples import GOOD, UUID
 from tests.unit.streams.core.builders import NOW
 
@@ -108,6 +110,38 @@ def test_the_bounds_themselves_hold() -> None:
 def test_all_wrong_options_are_told_at_once() -> None:
     found = fields_refused(a_request("validation", JobOptions(priority=0, attempts=99)))
     assert found == ["options.priority", "options.attempts"]
+
+
+# -- series and commands
+
+
+def test_another_series_keeps_its_place_whatever_the_rules_say_today() -> None:
+    job = admitted("validation", series=2, ordering_key="where it stood")
+    assert (job.series, job.ordering_key) == (2, "where it stood")
+
+
+def test_what_tierflow_makes_itself_may_be_driven_again_and_not_be_submitted() -> None:
+    assert admitted("cell_update", series=1, document_id="d").series == 1
+    assert fields_refused(a_request("cell_update")) == ["type"]
+
+
+@pytest.mark.parametrize("series", [-1, admission.MAX_SERIES + 1])
+def test_a_series_out_of_bounds_is_named(series: int) -> None:
+    assert fields_refused(a_request("validation", series=series)) == ["series"]
+
+
+def test_a_cancel_goes_to_the_urgent_lane_of_its_jobs_tier_under_its_jobs_key() -> None:
+    request = cancel_request(Cancel("job-1", 3, "ada", series=2), "doc-1", command_id="c-1", at=NOW)
+    job = job_of_command(request, SOURCE)
+    assert (job.tier, lane_of(job.priority), job.ordering_key) == (3, Lane.URGENT, "doc-1")
+    assert (job.job_id, job.series) == ("c-1", 2)
+    assert cancel_of(job) == Cancel("job-1", 3, "ada", series=2)
+
+
+def test_a_command_without_a_key_is_refused() -> None:
+    request = cancel_request(Cancel("job-1", 3, "ada"), "", command_id="c-1", at=NOW)
+    with pytest.raises(ContractError):
+        job_of_command(request, SOURCE)
 
 
 # -- keys and order

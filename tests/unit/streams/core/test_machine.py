@@ -1,43 +1,36 @@
 """The machine, event by event: what it decides, told by what its hands are asked to do."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from schemas.priorities import Lane
-from schemas.records import DeadLetter, Failure, IdempotencyEntry, Parked
+from schemas.records import DeadLetter, Failure, IdempotencyEntry
 from schemas.states import State
 from streams.core.attempt import Attempt
 from streams.core.backoff import Dead
 from streams.core.entry import Entry
-from streams.core.home import Limits
+from streams.core.limits import Limits
 from streams.core.machine import Machine
-from streams.core.outcome import Outcome, Writes
+from streams.core.outcome import Outcome, Writes, series_key
 from streams.core.ports import Time, Unwritable
-from tests.unit.streams.core.builders import NOW, an_entry
+from tests.unit.streams.core.builders import NOW, MemoryTables, an_entry
 
 SLOW = Failure("timeout", "slow", retryable=True)
 DIGEST = b"d" * 16
 
 
-class World:
+class World(MemoryTables):
     """Hands and tables of one partition; `told` is what was asked for, in order."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.told: list[str] = []
-        self.rows: dict[bytes, Parked] = {}
-        self.keys: dict[bytes, IdempotencyEntry] = {}
         self.attempts: dict[str, Attempt] = {}
         self.outcomes: list[Outcome] = []
         self.is_ours = True
+        self.series: list[int] = []
         self.too_large: set[State] = set()
-
-    def parked(self, partition: int, prefix: bytes = b"") -> Iterator[tuple[bytes, Parked]]:
-        return iter([(place, row) for place, row in sorted(self.rows.items()) if place.startswith(prefix)])
-
-    def known(self, partition: int, key: bytes) -> IdempotencyEntry | None:
-        return self.keys.get(key)
 
     def write(self, entry: Entry, writes: Writes) -> None:
         if not self.is_ours:
@@ -50,7 +43,12 @@ class World:
             self.rows[entry.position] = writes.parked
         else:
             self.rows.pop(entry.position, None)
+        if writes.idempotency is not None and entry.job.idempotency is not None:
+            self.keys[entry.job.idempotency] = writes.idempotency
+        if writes.series is not None:
+            self.keys[series_key(entry.job)] = writes.series
         self.told.append(f"write {entry.job.job_id} {'+'.join(states) or 'waiting'}")
+        self.series.append(entry.job.series)
 
     def check_in(self, attempt: Attempt, writes: Writes) -> None:
         self.write(attempt.entry, writes)
@@ -60,8 +58,17 @@ class World:
         self.attempts[attempt.entry.job.job_id] = attempt
         self.told.append(f"run {attempt.entry.job.job_id}")
 
+    def cancel(self, attempt: Attempt) -> None:
+        self.told.append(f"ask {attempt.entry.job.job_id}")
+
+    def stop(self, attempt: Attempt) -> None:
+        self.told.append(f"kill {attempt.entry.job.job_id}")
+
     def ended(self, attempt: Attempt, result: Outcome) -> None:
         self.outcomes.append(result)
+
+    def hold_type(self, entry: Entry, reason: str) -> None:
+        self.told.append(f"hold {entry.job.type}: {reason}")
 
     def letter(self, entry: Entry, failure: Failure, now: int) -> DeadLetter:
         return DeadLetter(
@@ -153,16 +160,46 @@ def test_a_job_that_runs_on_lets_its_offset_go_once(machine: Machine, world: Wor
     assert world.told == ["run j0", "write j0 active"]
 
 
+def test_those_behind_a_job_that_runs_for_long_let_their_offsets_go(machine: Machine, world: World) -> None:
+    """A hundred of them held up the offsets of the whole partition."""
+    arrive(machine, job(0), job(1))
+    machine.tick(at(0.5))
+    machine.tick(at(0.9))
+    assert world.told == ["run j0", "write j0 active"]
+    machine.tick(at(1.0))
+    arrive(machine, job(2), seconds=1.1)
+    assert world.told[2:] == ["write j1 waiting", "write j2 waiting"]
+    for name in ("j0", "j1", "j2"):
+        machine.returned(world.attempts[name], "{}", None, at(2))
+    assert world.told[-1] == "write j2 active+completed"
+    assert (world.rows, machine.size) == ({}, 0)
+
+
 def test_a_job_that_was_interrupted_checks_in_whatever_its_type(world: World) -> None:
     first = a_machine(world)
     arrive(first, job(0))
     first.tick(at(0.2))
     second = a_machine(world)
     assert world.told == ["run j0", "write j0 active", "write j0 active"]
-    ((_, row),) = world.parked(0)
+    (row,) = world.rows.values()
     assert row.interruptions == 1
     second.committed(world.attempts["j0"], at())
     assert world.told[-1] == "run j0"
+
+
+def test_after_an_owner_that_died_the_first_jobs_check_in_whatever_their_type(world: World) -> None:
+    machine = Machine(world, world, lambda: 0.5, Limits(10, suspects=2))
+    machine.opened(0, at(), left_open=True)
+    assert machine.suspects(0)
+    arrive(machine, *(job(offset, f"k{offset}") for offset in range(3)))
+    assert world.told == ["write j0 active", "write j1 active", "run j2"]
+    assert not machine.suspects(0)
+
+
+def test_after_an_owner_that_gave_the_partition_back_nobody_is_suspected(world: World) -> None:
+    machine = Machine(world, world, lambda: 0.5, Limits(10))
+    machine.opened(0, at())
+    assert not machine.suspects(0)
 
 
 def test_an_outcome_of_an_earlier_ownership_is_not_written(machine: Machine, world: World) -> None:
@@ -264,20 +301,3 @@ def test_an_attempt_ends_once(machine: Machine, world: World) -> None:
     machine.stopped(attempt, at())
     assert world.told == ["run j0", "write j0 active+completed"]
     assert machine.running == 0
-
-
-def test_a_partition_that_is_still_being_opened_starts_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("streams.core.machine.OPENED_AT_ONCE", 1)
-    first = a_machine(world)
-    arrive(first, job(0), job(1, "other"))
-    first.tick(at(0.2))
-    world.told.clear()
-    machine = Machine(world, world, lambda: 0.5, Limits(slots=10))
-    opening = machine.opening(0, at(1))
-    assert next(opening) == 1
-    machine.tick(at(1))
-    assert world.told == []
-    assert list(opening)[-1] == 2
-    assert machine.running == 2

@@ -45,7 +45,6 @@ def test_a_new_owner_says_that_the_job_was_interrupted_and_counts_on() -> None:
     parked = outcome.started(entry, NOW).parked
     assert parked is not None
     again = Entry.restored(entry.position, 0, parked)
-    again.interruptions += 1
     writes = outcome.started(again, NOW + 60)
     assert moves(writes) == [(2, "active", "active")]
     assert writes.transitions[0].reason == "interrupted"

@@ -1,17 +1,20 @@
 """The order of a key, case by case. The random machine in test_scheduler_properties covers the rest."""
 
-from collections.abc import Iterator
+from collections import Counter
 
 import pytest
 
 from schemas.priorities import Lane
 from schemas.records import Failure, Parked
 from schemas.states import State
-from streams.core import outcome, scheduler
+from streams.core import outcome
 from streams.core.entry import Entry
+from streams.core.gates import Gates
+from streams.core.limits import Limits
 from streams.core.ready import Ready
+from streams.core.rows import Rows
 from streams.core.scheduler import Park, Scheduler
-from tests.unit.streams.core.builders import NOW, an_entry
+from tests.unit.streams.core.builders import NOW, MemoryTables, an_entry
 
 FAILURE = Failure("timeout", "too slow", retryable=True)
 
@@ -19,13 +22,13 @@ FAILURE = Failure("timeout", "too slow", retryable=True)
 class Partition:
     """A scheduler and its table."""
 
-    def __init__(self, table: dict[bytes, Parked] | None = None, slots: int = 10) -> None:
+    def __init__(self, table: dict[bytes, Parked] | None = None, **limits: int) -> None:
         self.table = {} if table is None else table
-        self.ready = Ready(slots)
-        self.scheduler = Scheduler(0, self.ready, self.view)
-
-    def view(self, prefix: bytes) -> Iterator[tuple[bytes, Parked]]:
-        return iter([(place, self.table[place]) for place in sorted(self.table) if place.startswith(prefix)])
+        self.limits = Limits(**{"slots": 10, **limits})  # type: ignore[arg-type]
+        self.ready, self.gates = Ready(self.limits.slots), Gates(self.limits.at_gate)
+        rows = Rows(MemoryTables(self.table), 0)
+        self.scheduler = Scheduler(0, self.ready, rows, self.gates, self.limits, Counter())
+        self.taken: Entry | None = None
 
     def arrive(self, *entries: Entry, now: int = NOW) -> None:
         for entry in entries:
@@ -39,8 +42,10 @@ class Partition:
 
     def take(self) -> str | None:
         """The id of the job that starts now."""
-        self.taken = self.ready.take()
-        return None if self.taken is None else self.taken.job.job_id
+        while (entry := self.ready.take()) is not None and not self.scheduler.confirm(entry):
+            self.ready.free(entry)
+        self.taken = entry
+        return None if entry is None else entry.job.job_id
 
     def check_in(self, entry: Entry) -> None:
         parked = outcome.started(entry, NOW).parked
@@ -63,9 +68,7 @@ class Partition:
     def taken_over(self, now: int = NOW) -> "Partition":
         """What a new owner makes of the table."""
         new = Partition(self.table)
-        for place, parked in new.view(b""):
-            new.scheduler.restore(place, parked)
-        new.scheduler.settle(now)
+        new.scheduler.due(now)
         return new
 
 
@@ -101,7 +104,7 @@ def test_a_retry_holds_its_key_until_it_has_run() -> None:
     p.arrive(an_entry(2))
     p.scheduler.due(NOW + 9)
     assert p.take() is None
-    assert p.scheduler.next_due == NOW + 10
+    assert len(p.scheduler) == 1, "only its time stands in memory"
     p.scheduler.due(NOW + 10)
     assert p.take() == "job-normal-0"
     p.finish()
@@ -174,11 +177,10 @@ def test_a_clock_that_is_set_back_leaves_no_due_job_behind() -> None:
 
 @pytest.mark.parametrize("started", [True, False])
 def test_jobs_parked_for_want_of_room_do_not_overtake_at_a_take_over(
-    started: bool, monkeypatch: pytest.MonkeyPatch
+    started: bool,
 ) -> None:
     """Those in memory came again from the topic only after the parked one had started."""
-    monkeypatch.setattr(scheduler, "KEY_SHARE", 1)
-    p = Partition()
+    p = Partition(key_share=1)
     p.arrive(an_entry(0))
     if started:
         p.take()
@@ -191,9 +193,8 @@ def test_jobs_parked_for_want_of_room_do_not_overtake_at_a_take_over(
     assert order == ["job-normal-0", "job-normal-1", "job-normal-2"]
 
 
-def test_a_job_in_front_that_was_parked_with_its_row_ends_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "KEY_SHARE", 0)
-    p = Partition()
+def test_a_job_in_front_that_was_parked_with_its_row_ends_as_ever() -> None:
+    p = Partition(key_share=0)
     p.arrive(an_entry(0))
     p.take()
     p.arrive(an_entry(1))
@@ -221,5 +222,6 @@ def test_a_closed_partition_starts_nothing() -> None:
     p = Partition()
     p.arrive(an_entry(0), an_entry(1, not_before=NOW + 1))
     p.scheduler.close()
+    p.scheduler.due(NOW + 2)
     assert p.take() is None
-    assert p.scheduler.next_due is None
+    assert len(p.scheduler) == 0

@@ -1,6 +1,6 @@
 """The scheduler under random arrivals, outcomes, times and crashes, against a model of the parked table."""
 
-from collections.abc import Iterator
+from collections import Counter
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,11 +9,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from schemas.priorities import Lane
 from schemas.records import Failure, Parked
 from schemas.states import State
-from streams.core import outcome, scheduler
+from streams.core import outcome
 from streams.core.entry import Entry
+from streams.core.gates import Gates
+from streams.core.limits import Limits
 from streams.core.ready import Ready
+from streams.core.rows import Rows
 from streams.core.scheduler import Park, Scheduler
-from tests.unit.streams.core.builders import NOW, an_entry
+from tests.unit.streams.core.builders import NOW, MemoryTables, an_entry
 
 FAILURE = Failure("timeout", "too slow", retryable=True)
 LANES = st.sampled_from(list(Lane))
@@ -38,28 +41,22 @@ class PartitionMachine(RuleBasedStateMachine):
         self.delayed: set[bytes] = set()
         self.retrying: dict[bytes, bytes] = {}
 
-    @initialize(slots=st.integers(1, 5), share=st.integers(0, 3))
-    def open(self, slots: int, share: int) -> None:
+    @initialize(
+        slots=st.integers(1, 5), share=st.integers(0, 3), loaded=st.integers(1, 3), page=st.integers(1, 4)
+    )
+    def open(self, slots: int, share: int, loaded: int, page: int) -> None:
         self.slots = slots
-        self.share, scheduler.KEY_SHARE = scheduler.KEY_SHARE, share
+        self.limits = Limits(slots, key_share=share, loaded=loaded, page=page)
         self.new_owner()
 
     def teardown(self) -> None:
-        try:
-            if hasattr(self, "scheduler"):
-                self.drain()
-        finally:
-            if hasattr(self, "share"):
-                scheduler.KEY_SHARE = self.share
+        if hasattr(self, "scheduler"):
+            self.drain()
 
     def new_owner(self) -> None:
         self.ready = Ready(self.slots)
-        self.scheduler = Scheduler(0, self.ready, self.view)
-
-    def view(self, prefix: bytes) -> Iterator[tuple[bytes, Parked]]:
-        for place in sorted(self.table):
-            if place.startswith(prefix):
-                yield place, self.table[place]
+        rows = Rows(MemoryTables(self.table), 0)
+        self.scheduler = Scheduler(0, self.ready, rows, Gates(1), self.limits, Counter())
 
     # -- what the worker's shell does
 
@@ -102,9 +99,7 @@ class PartitionMachine(RuleBasedStateMachine):
             for place, entry in self.log.items()
         }  # fmt: skip
         self.new_owner()
-        for place, parked in self.view(b""):
-            self.scheduler.restore(place, parked)
-        self.scheduler.settle(self.now)
+        self.scheduler.due(self.now)
 
     def unread(self, lane: Lane) -> list[Entry]:
         found = [e for place, e in self.log.items() if e.lane is lane and place not in self.read]
@@ -135,7 +130,8 @@ class PartitionMachine(RuleBasedStateMachine):
 
     @rule()
     def started(self) -> None:
-        entry = self.ready.take()
+        while (entry := self.ready.take()) is not None and not self.scheduler.confirm(entry):
+            self.ready.free(entry)
         if entry is None:
             return
         assert entry.position not in self.running
@@ -229,7 +225,7 @@ class PartitionMachine(RuleBasedStateMachine):
         for lane in Lane:
             for entry in self.unread(lane):
                 self.deliver(entry)
-        for _ in range(len(self.arrived) + 2):
+        for _ in range(2 * len(self.arrived) + 4):
             self.time_passed(100)
             self.scheduler.due(self.now)
             while self.running or self.start_one():

@@ -1,16 +1,28 @@
 """Owned partitions without Kafka."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from streams.transport.limits import Limits
 from streams.transport.owned import OwnedPartition, Phase
-from streams.transport.store import MemoryStore
+from streams.transport.rocks import RocksStore, shared_cache
+from streams.transport.store import MemoryStore, Store
 from streams.transport.table_partition import TablePartition
 from streams.transport.tracker import Tracker
 
+DAY_S = 86_400.0
 TOPICS = {"out": 4, "source": 4}
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store: each test that takes it runs with both kinds."""
+    made: Store
+    made = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "s", shared_cache(), DAY_S)
+    yield made
+    made.close()
 
 
 @pytest.fixture

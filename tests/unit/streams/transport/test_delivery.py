@@ -1,12 +1,17 @@
 """Delivery: every record once, holes complete, what was complete before is skipped."""
 
+import asyncio
+from typing import Any
 from unittest.mock import Mock
 
 from confluent_kafka import Message
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.transport.delivery import claim, pass_markers
+from streams.transport.delivery import Delivery, claim, pass_markers
+from streams.transport.limits import Limits
+from streams.transport.owned import OwnedPartition
+from streams.transport.reading import Fetched
 from streams.transport.tracker import Tracker
 
 
@@ -60,6 +65,29 @@ def test_markers_at_the_end_of_the_log_are_passed() -> None:
     assert tracker.base == 7
     pass_markers(tracker, 6)
     assert (tracker.base, tracker.next) == (7, 7)
+
+
+async def test_a_quiet_topic_does_not_wait_for_what_was_fetched_of_busy_ones() -> None:
+    seen: list[tuple[str, int]] = []
+
+    async def note(message: Any) -> None:
+        seen.append((message.topic, message.offset))
+
+    owned = OwnedPartition(0, Limits(1_000, dict), lambda _: None)
+    bulk, normal, urgent = (Tracker(name, 0, 0) for name in ("bulk", "normal", "urgent"))
+    delivery = Delivery(note, lambda _: True, lambda: 0)
+    for start in range(0, 30, 10):
+        found = records(list(range(start, start + 10)))
+        delivery.put([Fetched(owned, tracker, found) for tracker in (bulk, normal)])
+    delivery.put([Fetched(owned, urgent, records([0]))])
+    running = asyncio.ensure_future(delivery.run())
+    async with asyncio.timeout(30):
+        while delivery.delivered < 61:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    running.cancel()
+    assert ("urgent", 0) in seen[:3]
+    assert [offset for topic, offset in seen if topic == "bulk"] == [9, 19, 29]
+    assert [offset for topic, offset in seen if topic == "normal"] == [9, 19, 29]
 
 
 # A hole is completed up to what was complete in a life before: that must not be delivered again.

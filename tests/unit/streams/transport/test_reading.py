@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.transport.delivery import claim
+from streams.transport.limits import Limits
 from streams.transport.owned import OwnedPartition
 from streams.transport.reading import Reading
 from streams.transport.tracker import Tracker
@@ -90,7 +91,7 @@ def test_the_end_of_the_log_counts_only_behind_everything_that_was_read(owned: O
 @given(st.sets(st.integers(0, 300), min_size=1), st.randoms(use_true_random=False))
 def test_all_records_come_through_and_the_mask_never_exceeds_the_window(log: set[int], dice: object) -> None:
     tracker = Tracker("t", 0, 0)
-    reading = Reading(Mock(spec=OwnedPartition), tracker)
+    reading = Reading(OwnedPartition(0, Limits(1_000, dict), lambda _: None), tracker)
     todo, open_offsets, seen = sorted(log), [], []
     for _ in range(5_000):
         reading.regulate(WINDOW, CHUNK)

@@ -154,7 +154,7 @@ def test_outputs_that_no_transaction_could_carry_are_refused_in_the_handler(owne
         step.send("out", b"v" * 600, b"k" * 300, headers=[("h", b"x" * 101)])
     with pytest.raises(RecordTooLarge):
         step.put("t", b"k", b"v" * 1_000)
-    assert step.outputs == []
+    assert step.outputs is None
 
 
 async def test_committed_returns_after_the_commit_of_its_batch(owned: OwnedPartition) -> None:
@@ -216,6 +216,24 @@ def test_a_split_chunk_is_complete_record_by_record(owned: OwnedPartition) -> No
     first.complete()
     assert tracker.base == 12
     assert (chunk.topic, chunk.partition, chunk.owned) == ("source", 2, owned)
+
+
+def test_a_split_chunk_keeps_no_records_alive(owned: OwnedPartition) -> None:
+    chunk = Chunk(owned, owned.trackers["source"], 10, 11, [record(10)])
+    chunk.split()
+    assert not chunk.records
+
+
+async def test_what_a_transaction_carried_is_dropped_when_it_is_committed(owned: OwnedPartition) -> None:
+    step = owned.step()
+    step.send("out", b"v")
+    step.complete()
+    batch = owned.take()
+    assert batch is not None
+    assert batch.outputs
+    batch.commit()
+    assert (batch.outputs, batch.changes) == ([], [])
+    await step.committed()
 
 
 def test_a_chunk_is_split_before_it_is_used(owned: OwnedPartition) -> None:

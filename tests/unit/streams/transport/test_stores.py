@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,6 @@ from streams.transport.store import MemoryStore, Store
 from streams.transport.table_partition import TablePartition
 
 DAY_S = 86_400.0
-
-
-@pytest.fixture(params=["memory", "rocksdb"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store
-    made = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "s", shared_cache(), DAY_S)
-    yield made
-    made.close()
 
 
 def test_an_empty_store_stands_at_the_beginning(store: Store) -> None:
