@@ -2,7 +2,7 @@
 BIN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help install up down demo check test simulate bench ci
+.PHONY: help install up down demo check test simulate chaos bench ci
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +26,14 @@ check: install ## Lint, format, types, and which room may import which
 	$(BIN)/lint-imports
 
 test: check ## Check, then all tests against real servers that the tests start (ARGS="-k word")
-	$(BIN)/python -m pytest $(ARGS)
+	@ops/install.sh --tests
+	$(BIN)/python -m tests.lanes $(ARGS)
 
 simulate: install ## Hunt the core through random faults (ARGS="--schedules 100000 --seed 7")
 	$(BIN)/tierflow simulate $(ARGS)
+
+chaos: install ## Break everything under load and count (ARGS="--seed 7 --runs 4 --brokers 3")
+	$(BIN)/python -m tests.chaos.run $(ARGS)
 
 bench: install ## Measure throughput and latency on this machine
 	$(BIN)/tierflow bench $(ARGS)
