@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from tests.topics import made_topics
 
 CODEC = Codec()
 DEADLINE_S = 120.0
+# How much of a log is shown, in characters.
+SHOWN = 20_000
 
 
 def await_true(holds: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -43,6 +45,7 @@ class Feed:
     kafka: KafkaSettings
     topology: Topology
     producer: Any
+    _refused: list[str] = field(default_factory=list)
 
     @classmethod
     def create(cls, bootstrap: str, prefix: str, partitions: int = 4) -> "Feed":
@@ -71,12 +74,17 @@ class Feed:
 
     def send_raw(self, topic: str, value: bytes | None, key: str = "k") -> None:
         """Write bytes to a topic."""
-        self.producer.produce(topic, value, key)
+        self.producer.produce(topic, value, key, on_delivery=self._delivered)
         self.producer.poll(0)
 
     def flush(self) -> None:
         """Return when everything is acknowledged."""
         assert self.producer.flush(60) == 0
+        assert not self._refused
+
+    def _delivered(self, error: Any, _: Any) -> None:
+        if error is not None:
+            self._refused.append(str(error))
 
     def delete(self) -> None:
         """Take the topics away again: thousands of partitions slow the tests' single broker down."""
@@ -199,11 +207,15 @@ class SinkProcess:
 
 @contextlib.contextmanager
 def running(*processes: SinkProcess) -> Iterator[None]:
-    """Start the processes and leave none behind."""
+    """Start the processes and leave none behind. When the test fails, pytest shows what they said."""
     try:
         for process in processes:
             process.start()
         yield
+    except BaseException:
+        for process in processes:
+            print(process.log, process.log.read_text(errors="replace")[-SHOWN:], sep="\n")
+        raise
     finally:
         for process in processes:
             process.end()
