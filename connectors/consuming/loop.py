@@ -20,6 +20,7 @@ from connectors.consuming.log_ends import LogEnds
 from connectors.consuming.metrics import ConsumingMetrics
 from connectors.consuming.positions import Arrival, Move, Place, Positions
 from connectors.consuming.target import PositionMovedError, Target, TargetAwayError
+from connectors.consuming.unheard import Unheard
 from streams.log import get
 
 log = get(__name__)
@@ -80,6 +81,9 @@ class Consuming:
         self._kafka_error = ""
         self._consumer: Any = None
         self._ends = LogEnds(None)
+        self._unheard = Unheard()
+        self._told: dict[Place, int] = {}
+        self._is_telling = False
 
     @property
     def ready(self) -> bool:
@@ -93,7 +97,7 @@ class Consuming:
     def run(self) -> None:
         """Read and write until `stop`. Blocks. A defect of ours ends it with its error."""
         self._metrics.away.labels(self._target.name).set(0)
-        self._consumer = Consumer(self._config)
+        self._consumer = Consumer({**self._config, "on_commit": self._heard})
         self._ends = LogEnds(self._consumer)
         self._consumer.subscribe(
             self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
@@ -176,19 +180,42 @@ class Consuming:
                 log.warning("the target's positions changed, reading on from them", target=self._target.name)
                 self._distrust(differing)
         self._measure()
+        self._tell()
+        unheard = self._unheard.find(self._positions.placed, self._ends)
+        if unheard is not None:
+            log.warning("nothing comes from the partition, placing it anew", target=self._target.name,
+                        topic=unheard[0], partition=unheard[1])  # fmt: skip
+            self._distrust([unheard])
 
     def _measure(self) -> None:
-        behind, places = 0, []
+        behind = 0
         for place, position in self._positions.placed.items():
             lag = self._ends.behind(place, position)
             behind += lag
             self._metrics.lag.labels(self._target.name, *place).set(lag)
-            places.append(TopicPartition(*place, position))
         seconds = max(0.0, time.time() - self._written_at) if behind and self._written_at else 0.0
         self._metrics.lag_seconds.labels(self._target.name).set(seconds)
-        if places:
-            with contextlib.suppress(KafkaException):
-                self._consumer.commit(offsets=places, asynchronous=True)
+
+    def _tell(self) -> None:
+        """Let the group know how far we are. One commit at a time: a new assignment waits for all of them."""
+        moved = {
+            place: position
+            for place, position in self._positions.placed.items()
+            if self._told.get(place) != position
+        }
+        if not moved or self._is_telling:
+            return
+        offsets = [TopicPartition(*place, position) for place, position in moved.items()]
+        with contextlib.suppress(KafkaException):
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+            self._is_telling = True
+            self._told.update(moved)
+
+    def _heard(self, error: Any, partitions: Any) -> None:
+        """A commit has ended; one that failed is made again."""
+        self._is_telling = False
+        if error is not None:
+            self._told.clear()
 
     def _accept(self, messages: Iterable[Message]) -> None:
         pending, ends, arrive = self._pending.messages, self._pending.ends, self._positions.arrive
@@ -257,6 +284,7 @@ class Consuming:
         self._positions.revoke(places)
         for topic, partition in places:
             self._metrics.lag.remove(self._target.name, topic, partition)
+            self._told.pop((topic, partition), None)
         log.info("partitions revoked", target=self._target.name, partitions=len(places))
 
     def _distrust(self, places: Iterable[Place]) -> None:

@@ -26,6 +26,7 @@ from streams.topics import Topology
 # A broker that has just started takes three times the CPU a job: its JVM has compiled nothing yet.
 WARM_UP = 20_000
 LIMIT_S = 300.0
+LOOK_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class _Drain:
                 asyncio.to_thread(load.produce, self.producer, topology.job_requests, made.records),
             )
             running.sample(False)
-            await self._readable(before + jobs)
+            await self._readable(before + jobs, reader.ends())
             readable = time.monotonic()
             used = meter.used()
         finally:
@@ -147,22 +148,47 @@ class _Drain:
             reader.out_of_order(made.keys, codec),
         )
 
-    async def _readable(self, completed: int) -> None:
+    async def _readable(self, completed: int, ends: dict[int, int]) -> None:
         """Return when the status store, and Postgres for jobs with rows, show every job as completed."""
         deadline = time.monotonic() + LIMIT_S
-        while (seen := await self._completed()) < completed:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{seen} jobs are shown as completed instead of {completed}")
-            await asyncio.sleep(0.05)
+        while (seen := (await self.status.counts(self.shape.queue)).get("completed", 0)) < completed:
+            _still_in_time(deadline, seen, completed)
+            await asyncio.sleep(LOOK_S)
+        if self.shape.row:
+            await asyncio.to_thread(self._await_rows, completed, ends, deadline)
 
-    async def _completed(self) -> int:
-        seen = (await self.status.counts(self.shape.queue)).get("completed", 0)
-        return min(seen, await asyncio.to_thread(self._rows)) if self.shape.row else seen
+    def _await_rows(self, completed: int, ends: dict[int, int], deadline: float) -> None:
+        """Blocks. Rows are counted once the sink has read to the `ends` of the lifecycle topic by partition.
 
-    def _rows(self) -> int:
-        with psycopg.connect(self.settings.postgres.url.get_secret_value()) as connection:
-            found = connection.execute("select count(*) from jobs where state = 'completed'").fetchone()
-        return int(found[0]) if found else 0
+        To count them at each look takes a tenth of the machine from what is measured.
+        """
+        topic = Topology.of(self.settings.kafka).lifecycle(self.shape.tier)
+        with psycopg.connect(self.settings.postgres.url.get_secret_value(), autocommit=True) as connection:
+            while True:
+                found = connection.execute(
+                    "select partition, next from sink_offsets where topic = %s", (topic,)
+                )
+                written: dict[int, int] = dict(found.fetchall())
+                seen = -1
+                if all(written.get(partition, 0) >= end for partition, end in ends.items()):
+                    seen = _rows(connection)
+                    if seen >= completed:
+                        return
+                _still_in_time(deadline, seen, completed)
+                time.sleep(LOOK_S)
+
+
+def _rows(connection: "psycopg.Connection[Any]") -> int:
+    """Jobs that have ended and whose envelope is there."""
+    found = connection.execute(
+        "select count(*) from jobs where state = 'completed' and data is not null"
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _still_in_time(deadline: float, seen: int, wanted: int) -> None:
+    if time.monotonic() > deadline:
+        raise RuntimeError(f"{seen} jobs are shown as completed instead of {wanted}")
 
 
 def _difference(after: dict[str, float], before: dict[str, float]) -> dict[str, float]:

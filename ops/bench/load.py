@@ -122,6 +122,13 @@ class Drain:
             self.values += [message.value() or b"" for message in messages]
             self.pace.append((time.monotonic(), len(self.values)))
 
+    def ends(self) -> dict[int, int]:
+        """Partition -> the offset after the last record that was read."""
+        assigned = self.consumer.assignment()
+        return {
+            place.partition: place.offset for place in self.consumer.position(assigned) if place.offset > 0
+        }
+
     def out_of_order(self, keys: dict[str, int], codec: Codec) -> int:
         """How many jobs ended before one of their key that was produced earlier."""
         place = {job_id: number for number, job_id in enumerate(keys)}

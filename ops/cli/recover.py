@@ -10,7 +10,7 @@ import click
 from agents.handlers import registry
 from connectors.kafka.recovering import Recovery
 from connectors.kafka.registry import codec as make_codec
-from connectors.kafka.topic_ids import topic_ids
+from connectors.kafka.topic_ids import TopicIds
 from connectors.postgres.left_open import alone, open_jobs, still_there, used_keys
 from schemas.errors import ConfigError
 from schemas.tiers import Tier
@@ -37,7 +37,7 @@ def command(execute: bool, same_cluster: bool, as_json: bool) -> None:
         if connection is None:
             raise ConfigError("another process recovers now")
         topology = Topology.of(settings.kafka)
-        ids = topic_ids(settings.kafka, [*topology.lanes(Tier.CRITICAL), topology.lifecycle(Tier.CRITICAL)])
+        ids = TopicIds(settings.kafka).of([*topology.lanes(Tier.CRITICAL), topology.lifecycle(Tier.CRITICAL)])
         if not ids:
             raise ConfigError("the topics are missing: run `tierflow topics create` first")
         if still_there(connection, ids) and not same_cluster:

@@ -15,7 +15,7 @@ from connectors.kafka.replay import Copied, Cursor, Plan, copy
 from connectors.kafka.replay_index import ReplayIndex, cover, key_of
 from connectors.kafka.replay_selection import KEYS, Selection, Selector, records_of
 from connectors.kafka.replay_target import check_target, ensure_target
-from connectors.kafka.topic_ids import topic_ids
+from connectors.kafka.topic_ids import TopicIds
 from ops.replay.bounds import BoundType
 from ops.replay.views import bar, line
 from streams.settings import Settings, load
@@ -114,7 +114,7 @@ def _narrowed(asked: Asked, reader: Reader, spans: list[Span]) -> list[Span]:
     if not keys or not asked.use_index:
         return spans
     folder = Path(asked.settings.process.data_dir) / "replay-index"
-    identity = topic_ids(asked.settings.kafka, [asked.source])[asked.source]
+    identity = TopicIds(asked.settings.kafka).of([asked.source])[asked.source]
     with ReplayIndex(folder, asked.source, identity) as index:
         missing = sum(map(len, index.uncovered(spans)))
         with bar("indexing", missing) as advance:

@@ -4,7 +4,6 @@ import signal
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 
 import click
 from prometheus_client import CollectorRegistry
@@ -15,7 +14,7 @@ from connectors.consuming.loop import Consuming
 from connectors.consuming.metrics import ConsumingMetrics
 from connectors.consuming.settings import consumer_config
 from connectors.kafka.registry import codec as make_codec
-from connectors.kafka.topic_ids import topic_ids
+from connectors.kafka.topic_ids import TopicIds
 from connectors.postgres import sink as postgres
 from connectors.postgres.letters import IngressLetters
 from connectors.postgres.retention import PERIOD_S, RetentionMetrics, retain
@@ -59,8 +58,8 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
     letterbox = IngressLetters(settings.kafka, topology.ingress_dead_letters, codec)
     records = postgres.record_types(topology)
     url = settings.postgres.url.get_secret_value()
-    incarnations = Incarnations(partial(topic_ids, settings.kafka))
-    sink = postgres.PostgresSink(url, records, codec, letterbox, metrics, incarnations=incarnations)
+    ids = TopicIds(settings.kafka)
+    sink = postgres.PostgresSink(url, records, codec, letterbox, metrics, incarnations=Incarnations(ids.of))
     projected = redis.record_types(topology)
     projector = redis.RedisProjector(
         settings.redis.url.get_secret_value(),
@@ -68,8 +67,7 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
         projected,
         codec,
         metrics,
-        # Asked by another thread: each its own.
-        Incarnations(partial(topic_ids, settings.kafka)),
+        Incarnations(ids.of),  # of its own: another thread asks
     )
     return [
         Consuming(_config(settings, postgres.GROUP), list(records), sink, metrics),

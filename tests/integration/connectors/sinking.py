@@ -159,6 +159,7 @@ class SinkProcess:
                 "TIERFLOW_PARTITIONS": str(feed.kafka.partitions),
                 "TIERFLOW_REPLICATION": "1",
                 "TIERFLOW_INSTANCE": instance,
+                "PYTHONFAULTHANDLER": "1",
                 "TIERFLOW_METRICS_PORT": "0",
                 "TIERFLOW_GROUP_PROTOCOL": feed.kafka.group_protocol,
             }
@@ -197,6 +198,15 @@ class SinkProcess:
         assert self._child is not None
         return self._child.wait(timeout_s)
 
+    def tell(self) -> None:
+        """Print whether it runs, where each of its threads is then, and its log. Ends it."""
+        assert self._child is not None
+        print(f"exit status {self._child.poll()}")
+        if self._child.poll() is None:
+            self.signal(signal.SIGABRT)
+            self.wait()
+        print(self.log.read_text(errors="replace")[-SHOWN:])
+
     def end(self) -> None:
         """Leave nothing running."""
         if self._child is not None and self._child.poll() is None:
@@ -214,7 +224,7 @@ def running(*processes: SinkProcess) -> Iterator[None]:
         yield
     except BaseException:
         for process in processes:
-            print(process.log, process.log.read_text(errors="replace")[-SHOWN:], sep="\n")
+            process.tell()
         raise
     finally:
         for process in processes:
