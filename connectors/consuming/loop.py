@@ -96,7 +96,7 @@ class Consuming:
 
     def run(self) -> None:
         """Read and write until `stop`. Blocks. A defect of ours ends it with its error."""
-        self._metrics.away.labels(self._target.name).set(0)
+        self._metrics.away(self._target.name, self, False)
         self._consumer = Consumer({**self._config, "on_commit": self._heard})
         self._ends = LogEnds(self._consumer)
         self._consumer.subscribe(
@@ -194,7 +194,7 @@ class Consuming:
             behind += lag
             self._metrics.lag.labels(self._target.name, *place).set(lag)
         seconds = max(0.0, time.time() - self._written_at) if behind and self._written_at else 0.0
-        self._metrics.lag_seconds.labels(self._target.name).set(seconds)
+        self._metrics.behind(self._target.name, self, seconds)
 
     def _tell(self) -> None:
         """Let the group know how far we are. One commit at a time: a new assignment waits for all of them."""
@@ -295,7 +295,7 @@ class Consuming:
     def _away(self, error: TargetAwayError) -> None:
         """Stop fetching until the target answers; said once."""
         if self._absence.failed(time.monotonic()):
-            self._metrics.away.labels(self._target.name).set(1)
+            self._metrics.away(self._target.name, self, True)
             log.warning("target is away, fetching pauses", target=self._target.name, reason=str(error))
             self._consumer.pause([TopicPartition(*place) for place in self._positions.assigned])
 
@@ -303,7 +303,7 @@ class Consuming:
         away_s = self._absence.answered(time.monotonic())
         if away_s is None:
             return
-        self._metrics.away.labels(self._target.name).set(0)
+        self._metrics.away(self._target.name, self, False)
         log.info("target is back, fetching goes on", target=self._target.name, away_s=round(away_s, 1))
         self._consumer.resume([TopicPartition(*place) for place in self._positions.placed])
 

@@ -130,7 +130,7 @@ class _Drain:
                 asyncio.to_thread(load.produce, self.producer, topology.job_requests, made.records),
             )
             running.sample(False)
-            await self._readable(before + jobs, reader.ends())
+            await self._readable(before + jobs, reader.ends)
             readable = time.monotonic()
             used = meter.used()
         finally:

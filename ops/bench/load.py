@@ -85,6 +85,8 @@ class Drain:
     consumer: Consumer
     values: list[bytes] = field(default_factory=list)
     pace: list[tuple[float, int]] = field(default_factory=list)
+    ends: dict[int, int] = field(default_factory=dict)
+    """Partition -> the offset after the last record that was read (a marker may follow)."""
 
     @classmethod
     def begin(cls, bootstrap: str, group: str, topic: str, partitions: int) -> "Drain":
@@ -120,14 +122,8 @@ class Drain:
         messages = [m for m in self.consumer.consume(5_000, 0.05) if m.error() is None]
         if messages:
             self.values += [message.value() or b"" for message in messages]
+            self.ends |= {m.partition() or 0: (m.offset() or 0) + 1 for m in messages}
             self.pace.append((time.monotonic(), len(self.values)))
-
-    def ends(self) -> dict[int, int]:
-        """Partition -> the offset after the last record that was read."""
-        assigned = self.consumer.assignment()
-        return {
-            place.partition: place.offset for place in self.consumer.position(assigned) if place.offset > 0
-        }
 
     def out_of_order(self, keys: dict[str, int], codec: Codec) -> int:
         """How many jobs ended before one of their key that was produced earlier."""
