@@ -1,4 +1,4 @@
-"""`tierflow bench bullmq`: no-op jobs through BullMQ on Valkey, and through Tierflow, one after the other.
+"""`tierflow bench bullmq`: no-op jobs through BullMQ on Valkey, and ours of several shapes, in turns.
 
 BullMQ keeps its jobs' states as we do. It has no order within a key (its groups are not in the open edition),
 and a job whose worker died runs again: at least once. npm installs it the first time, under the data folder.
@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ops.bench import jobs as reporting
+from ops.bench import shapes
 from ops.bench.cpu import Meter
-from ops.bench.drain import WARM_UP, drain
+from ops.bench.drain import WARM_UP, Shape, drain
 from ops.bench.infrastructure import infrastructure
 from ops.bench.peers import run_to_end
 from ops.stack.errors import StackError
@@ -25,30 +26,53 @@ from ops.stack.progress import Say
 SOURCE = Path(__file__).with_name("node")
 SCRIPT = SOURCE / "bullmq.mjs"
 LIMIT_S = 300.0
+SHAPES = {reporting.NO_OP: 10_000, **shapes.WANTED}
+"""Jobs a second that are wanted of each, on the machine of the reference."""
+REFERENCE_US = 139.0
+"""CPU of a no-op job of BullMQ there, its store included: how fast this machine is, at this minute."""
 
 
 async def run(count: int, say: Say) -> dict[str, Any]:
-    """Jobs per second and CPU of a job, of both, and the ratios."""
+    """Each shape beside BullMQ's no-op jobs: rates, CPU, ratios, and the rate at the reference's speed."""
     folder = await _installed(say)
-    theirs = await _measure(folder, count, say)
-    say(f"bullmq: {count} jobs at {theirs['jobs_per_s']:,} a second")
-    figures, _ = await drain(reporting.NO_OP, count, say)
-    ours = reporting.as_dict(figures)
-    ratios = {
-        "jobs_per_s": round(ours["jobs_per_s"] / theirs["jobs_per_s"], 2),
-        "cpu": round(ours["cpu_us_per_job_total"] / theirs["cpu_us_per_job_total"], 2),
-    }
-    return {
-        "bullmq": theirs,
-        "tierflow": ours,
-        "ratios": ratios,
-        "lines": [
-            f"{'no-op jobs, ' + format(count, ','):24} {'jobs/s':>9} {'CPU us a job':>13}",
-            f"{'Tierflow':24} {ours['jobs_per_s']:>9,} {ours['cpu_us_per_job_total']:>13}",
-            f"{'BullMQ':24} {theirs['jobs_per_s']:>9,} {theirs['cpu_us_per_job_total']:>13}",
-            f"ratios: {ratios['jobs_per_s']} of BullMQ's rate, {ratios['cpu']} times its CPU",
-        ],
-    }
+    found: dict[str, Any] = {"lines": [_HEAD]}
+    for shape, wanted in SHAPES.items():
+        theirs = await _measure(folder, count, say)
+        say(f"bullmq: {count} jobs at {theirs['jobs_per_s']:,} a second")
+        figures, _ = await drain(shape, count, say)
+        ours = reporting.as_dict(figures)
+        rate = ours["readable_jobs_per_s"] if shape.row else ours["jobs_per_s"]
+        speed = REFERENCE_US / theirs["cpu_us_per_job_total"]
+        beside = {
+            "bullmq": theirs,
+            "tierflow": ours,
+            "ratios": {
+                "jobs_per_s": round(rate / theirs["jobs_per_s"], 2),
+                "cpu": round(ours["cpu_us_per_job_total"] / theirs["cpu_us_per_job_total"], 2),
+            },
+            "speed": round(speed, 2),
+            "jobs_per_s_at_reference": round(rate / speed),
+            "wanted": wanted,
+        }
+        found[shape.name] = beside
+        found["lines"].append(_line_of(shape, rate, beside))
+    return found
+
+
+_HEAD = (
+    f"{'':44}{'jobs/s':>8}{'CPU us':>8}{'BullMQ/s':>10}{'CPU us':>8}"
+    f"{'rate':>7}{'CPU':>6}{'speed':>7}{'at speed 1':>12}{'wanted':>8}"
+)
+
+
+def _line_of(shape: Shape, rate: int, beside: dict[str, Any]) -> str:
+    theirs, ratios = beside["bullmq"], beside["ratios"]
+    return (
+        f"{shape.name:44}{rate:>8,}{beside['tierflow']['cpu_us_per_job_total']:>8}"
+        f"{theirs['jobs_per_s']:>10,}{theirs['cpu_us_per_job_total']:>8}"
+        f"{ratios['jobs_per_s']:>7}{ratios['cpu']:>6}{beside['speed']:>7}"
+        f"{beside['jobs_per_s_at_reference']:>12,}{beside['wanted']:>8,}"
+    )
 
 
 async def _measure(folder: Path, count: int, say: Say) -> dict[str, Any]:
