@@ -28,50 +28,57 @@ SCRIPT = SOURCE / "bullmq.mjs"
 LIMIT_S = 300.0
 SHAPES = {reporting.NO_OP: 10_000, **shapes.WANTED}
 """Jobs a second that are wanted of each, on the machine of the reference."""
-REFERENCE_US = 139.0
-"""CPU of a no-op job of BullMQ there, its store included: how fast this machine is, at this minute."""
+REFERENCE_RATE, REFERENCE_US = 12_800, 139.0
+"""No-op jobs of BullMQ there: a second, and the CPU of one, its store included."""
 
 
 async def run(count: int, say: Say) -> dict[str, Any]:
-    """Each shape beside BullMQ's no-op jobs: rates, CPU, ratios, and the rate at the reference's speed."""
+    """Each shape between two runs of BullMQ: rates, CPU, ratios, and the rate at the reference's speed."""
     folder = await _installed(say)
     found: dict[str, Any] = {"lines": [_HEAD]}
+    before = await _measure(folder, count, say)
     for shape, wanted in SHAPES.items():
-        theirs = await _measure(folder, count, say)
-        say(f"bullmq: {count} jobs at {theirs['jobs_per_s']:,} a second")
         figures, _ = await drain(shape, count, say)
-        ours = reporting.as_dict(figures)
-        rate = ours["readable_jobs_per_s"] if shape.row else ours["jobs_per_s"]
-        speed = REFERENCE_US / theirs["cpu_us_per_job_total"]
-        beside = {
-            "bullmq": theirs,
-            "tierflow": ours,
-            "ratios": {
-                "jobs_per_s": round(rate / theirs["jobs_per_s"], 2),
-                "cpu": round(ours["cpu_us_per_job_total"] / theirs["cpu_us_per_job_total"], 2),
-            },
-            "speed": round(speed, 2),
-            "jobs_per_s_at_reference": round(rate / speed),
-            "wanted": wanted,
-        }
-        found[shape.name] = beside
-        found["lines"].append(_line_of(shape, rate, beside))
+        say(f"bullmq: {shape.name}: ended after {figures.ended_s:.1f} s")
+        after = await _measure(folder, count, say)
+        found[shape.name] = beside = _compared(shape, wanted, reporting.as_dict(figures), [before, after])
+        found["lines"].append(_line_of(shape, beside))
+        before = after
     return found
 
 
+def _compared(
+    shape: Shape, wanted: int, ours: dict[str, Any], theirs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    rate = ours["readable_jobs_per_s"] if shape.row else ours["jobs_per_s"]
+    their_rate = sum(one["jobs_per_s"] for one in theirs) / len(theirs)
+    their_us = sum(one["cpu_us_per_job_total"] for one in theirs) / len(theirs)
+    return {
+        "tierflow": ours,
+        "bullmq": theirs,
+        "jobs_per_s": rate,
+        "bullmq_jobs_per_s": round(their_rate),
+        "ratio": round(rate / their_rate, 2),
+        "wanted_ratio": round(wanted / REFERENCE_RATE, 2),
+        "cpu_us": ours["cpu_us_per_job_total"],
+        "bullmq_cpu_us": round(their_us, 1),
+        "cpu_ratio": round(ours["cpu_us_per_job_total"] / their_us, 2),
+        "jobs_per_s_at_reference": round(rate * their_us / REFERENCE_US),
+        "wanted": wanted,
+    }
+
+
 _HEAD = (
-    f"{'':44}{'jobs/s':>8}{'CPU us':>8}{'BullMQ/s':>10}{'CPU us':>8}"
-    f"{'rate':>7}{'CPU':>6}{'speed':>7}{'at speed 1':>12}{'wanted':>8}"
+    f"{'':44}{'jobs/s':>8}{'BullMQ/s':>10}{'ratio':>7}{'wanted':>8}{'CPU us':>9}{'BullMQ us':>11}"
+    f"{'ratio':>7}{'at BullMQ 139 us':>18}{'wanted':>9}"
 )
 
 
-def _line_of(shape: Shape, rate: int, beside: dict[str, Any]) -> str:
-    theirs, ratios = beside["bullmq"], beside["ratios"]
+def _line_of(shape: Shape, beside: dict[str, Any]) -> str:
     return (
-        f"{shape.name:44}{rate:>8,}{beside['tierflow']['cpu_us_per_job_total']:>8}"
-        f"{theirs['jobs_per_s']:>10,}{theirs['cpu_us_per_job_total']:>8}"
-        f"{ratios['jobs_per_s']:>7}{ratios['cpu']:>6}{beside['speed']:>7}"
-        f"{beside['jobs_per_s_at_reference']:>12,}{beside['wanted']:>8,}"
+        f"{shape.name:44}{beside['jobs_per_s']:>8,}{beside['bullmq_jobs_per_s']:>10,}{beside['ratio']:>7}"
+        f"{beside['wanted_ratio']:>8}{beside['cpu_us']:>9}{beside['bullmq_cpu_us']:>11}"
+        f"{beside['cpu_ratio']:>7}{beside['jobs_per_s_at_reference']:>18,}{beside['wanted']:>9,}"
     )
 
 
