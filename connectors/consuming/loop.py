@@ -83,19 +83,29 @@ class Consuming:
         self._ends = LogEnds(None)
         self._unheard = Unheard()
         self._told: dict[Place, int] = {}
-        self._is_telling = False
+        self._is_telling = self._is_drained = False
 
     @property
-    def ready(self) -> bool:
-        """Whether it is a member of its group, knows its positions and its target answers."""
-        return self._joined and not self._absence.failures and not self._positions.unplaced
+    def joined(self) -> bool:
+        """Whether it has got partitions. Who joins a group that has enough members may get none."""
+        return self._joined
+
+    @property
+    def well(self) -> bool:
+        """Whether it knows its positions and its target answers."""
+        return not self._absence.failures and not self._positions.unplaced
+
+    @property
+    def target(self) -> str:
+        """The name of its target."""
+        return self._target.name
 
     def stop(self) -> None:
         """Make `run` return within about a second."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Read and write until `stop`. Blocks. A defect of ours ends it with its error."""
+        """Read and write until `stop`. Blocks. A defect ends it with its error; `close` it in any case."""
         self._metrics.away(self._target.name, self, False)
         self._consumer = Consumer({**self._config, "on_commit": self._heard})
         self._ends = LogEnds(self._consumer)
@@ -107,8 +117,12 @@ class Consuming:
                 self._turn()
         finally:
             self._joined = False
+
+    def close(self) -> None:
+        """Leave the group. May block for ever where the client is what is broken."""
+        if self._consumer is not None:
             self._consumer.close()
-            self._target.close()
+        self._target.close()
 
     def _turn(self) -> None:
         """One round: settle what is pending with the target, then read on."""
@@ -123,7 +137,9 @@ class Consuming:
             self._away(error)
             return
         self._back()
-        self._accept(self._consumer.consume(self._batch_records, _LINGER_S))
+        messages = self._consumer.consume(self._batch_records, _LINGER_S)
+        self._is_drained = len(messages) < self._batch_records
+        self._accept(messages)
 
     def _settle(self) -> None:
         """Write the pending batch, find the positions of new partitions, and look after the known ones."""
@@ -181,11 +197,12 @@ class Consuming:
                 self._distrust(differing)
         self._measure()
         self._tell()
-        unheard = self._unheard.find(self._positions.placed, self._ends)
-        if unheard is not None:
-            log.warning("nothing comes from the partition, placing it anew", target=self._target.name,
-                        topic=unheard[0], partition=unheard[1])  # fmt: skip
-            self._distrust([unheard])
+        if self._is_drained:
+            unplaced = dict.fromkeys(self._positions.unplaced, 0)
+            self._unheard.look(unplaced | self._positions.placed, self._ends)
+        else:
+            # Behind what fills the client's queue others wait, and are not fetched.
+            self._unheard.pause()
 
     def _measure(self) -> None:
         behind = 0
@@ -294,6 +311,7 @@ class Consuming:
 
     def _away(self, error: TargetAwayError) -> None:
         """Stop fetching until the target answers; said once."""
+        self._unheard.pause()
         if self._absence.failed(time.monotonic()):
             self._metrics.away(self._target.name, self, True)
             log.warning("target is away, fetching pauses", target=self._target.name, reason=str(error))
@@ -312,6 +330,8 @@ class Consuming:
         error = message.error()
         if error is not None and error.fatal():
             raise KafkaException(error)
+        if message.topic() is not None:
+            self._unheard.heard((message.topic() or "", message.partition() or 0))
         if str(error) != self._kafka_error:
             self._kafka_error = str(error)
             log.warning("Kafka says", target=self._target.name, reason=str(error))

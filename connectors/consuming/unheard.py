@@ -1,49 +1,49 @@
-"""Partitions that are to be read and from which nothing comes, not even word of where their log ends.
+"""Partitions that are to be read and from which nothing ever came, not even word of where their log ends.
 
 librdkafka has had defects in which the fetcher of a partition never starts, and the process lives on as if
-all were well (its issues 5301 and 5586). To place such a partition anew helps against some of them, a new
-process against all.
+all were well (its issue 5301). Only a new process helps.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from connectors.consuming.log_ends import LogEnds
 from connectors.consuming.positions import Place
 
-PATIENCE_S = 10.0
-TRIES = 2
+SILENT_LOOKS, REST_LOOKS = 30, 10
 
 
 class UnheardError(Exception):
-    """Placing the partition anew did not help."""
+    """A partition has records, and none of them ever comes."""
 
 
 class Unheard:
-    """Watches the placed partitions of one consumer. Times are monotonic seconds."""
+    """Watches the partitions of one consumer, a look a second."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._since: dict[Place, float] = {}
-        self._tries: dict[Place, int] = {}
+    def __init__(self) -> None:
+        self._looks: dict[Place, int] = {}
+        self._rest = 0
 
-    def find(self, placed: Mapping[Place, int], ends: LogEnds) -> Place | None:
-        """One that is to be placed anew, as there is something to read in it. Blocks for seconds at most.
+    def look(self, assigned: Mapping[Place, int], ends: LogEnds) -> None:
+        """Call while all that was fetched is read. Blocks for seconds at most, now and then; UnheardError.
 
-        UnheardError when that was done before and did not help.
+        `assigned`: the position of each partition, 0 where it is not known.
         """
-        now = self._clock()
-        silent = [place for place in placed if ends.known(place) is None]
-        self._since = {place: self._since.get(place, now) for place in silent}
-        self._tries = {place: tries for place, tries in self._tries.items() if place in self._since}
-        overdue = next((place for place in silent if now - self._since[place] >= PATIENCE_S), None)
-        if overdue is None:
-            return None
-        self._since[overdue] = now
-        end = ends.end(overdue)
-        if end is None or end <= placed[overdue]:
-            return None
-        tries = self._tries[overdue] = self._tries.get(overdue, 0) + 1
-        if tries > TRIES:
-            raise UnheardError(f"{overdue[0]} [{overdue[1]}] is not fetched, its log ends at {end}")
-        return overdue
+        silent = [place for place in assigned if ends.known(place) is None]
+        self._looks = {place: self._looks.get(place, 0) + 1 for place in silent}
+        self._rest -= 1
+        place = max(silent, key=lambda one: self._looks[one], default=None)
+        if place is None or self._rest > 0 or self._looks[place] < SILENT_LOOKS:
+            return
+        # Seldom: a broker that cannot be reached answers after seconds, and the others' partitions wait.
+        self._rest, self._looks[place] = REST_LOOKS, 0
+        end = ends.end(place)
+        if end is not None and end > assigned[place]:
+            raise UnheardError(f"nothing comes from {place[0]} [{place[1]}], and its log ends at {end}")
+
+    def heard(self, place: Place) -> None:
+        """Something came of it, if only an error."""
+        self._looks.pop(place, None)
+
+    def pause(self) -> None:
+        """Something else is to be done first: what is silent now may not have had its turn."""
+        self._looks.clear()

@@ -31,6 +31,7 @@ from connectors.postgres.statements import (
     FIND_MOVED,
     FIND_MOVES,
     FIND_OFFSETS,
+    LOCK_HOMES,
     MAKE_MONTHS,
     MOVE_OFFSETS,
     MOVES,
@@ -271,6 +272,7 @@ def _move_rows(connection: Connection) -> None:
         moved = [row["job_id"] for row in cursor.execute(cast(Any, FIND_MOVED), prepare=False)]
         if not moved:
             return
+        cursor.execute(LOCK_HOMES)
         moves = cursor.execute(cast(Any, FIND_MOVES), (moved,), prepare=False).fetchall()
         for move in moves:
             for statement in MOVES:

@@ -79,6 +79,8 @@ _MOVES = f"{_ACCEPTED_AT} < home.accepted_at or staged.keep_days > home.keep_day
 
 # A record with an earlier time than all before: rare, so only looked for here.
 FIND_MOVED = f"select staged.job_id from {_STAGED_HOMES} where {_MOVES}"
+# A writer that has read a job's home before would write its rows under it once more.
+LOCK_HOMES = "lock table job_homes in share row exclusive mode"
 FIND_MOVES = f"""
 select home.job_id, home.accepted_at, home.keep_days, least(home.accepted_at, {_ACCEPTED_AT}) as accepted,
     greatest(home.keep_days, staged.keep_days) as keep

@@ -40,7 +40,7 @@ def command() -> None:
     handlers.declare(settings.handlers.packages)
     registry = probe.registry()
     consumers = make_consumers(settings, registry)
-    server = probe.serve(settings.process, registry, lambda: all(consumer.ready for consumer in consumers))
+    server = probe.serve(settings.process, registry, lambda: is_ready(consumers))
     url, retention = settings.postgres.url.get_secret_value(), RetentionMetrics(registry)
     failed = run_until_stopped(consumers, lambda: keep_to_times(url, retention))
     server.shutdown()
@@ -60,14 +60,12 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
     )
     records = postgres.record_types(topology)
     url = settings.postgres.url.get_secret_value()
-    ids = TopicIds(settings.kafka)
+    # One for all: of two, one would take another incarnation for the old one for some seconds.
+    incarnations = Incarnations(TopicIds(settings.kafka).of)
 
     def writer() -> Consuming:
         letterbox = IngressLetters(settings.kafka, topology.ingress_dead_letters, codec)
-        # Incarnations of its own each: every consumer is a thread.
-        sink = postgres.PostgresSink(
-            url, records, codec, letterbox, metrics, incarnations=Incarnations(ids.of)
-        )
+        sink = postgres.PostgresSink(url, records, codec, letterbox, metrics, incarnations=incarnations)
         return Consuming(_config(settings, postgres.GROUP), list(records), sink, metrics)
 
     projected = redis.record_types(topology)
@@ -77,7 +75,7 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
         projected,
         codec,
         metrics,
-        Incarnations(ids.of),
+        incarnations,
     )
     return [
         # One without a partition would never be ready.
@@ -90,6 +88,12 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
             batch_records=redis.BATCH_RECORDS,
         ),
     ]
+
+
+def is_ready(consumers: list[Consuming]) -> bool:
+    """Whether each target has a consumer with partitions, and all of them are well."""
+    joined = {consumer.target for consumer in consumers if consumer.joined}
+    return all(consumer.well and consumer.target in joined for consumer in consumers)
 
 
 def keep_to_times(database_url: str, metrics: RetentionMetrics) -> None:
@@ -140,6 +144,7 @@ def _run(consumer: Consuming, over: threading.Event, failed: threading.Event) ->
         failed.set()
     finally:
         over.set()
+        consumer.close()
 
 
 def _config(settings: Settings, group: str) -> dict[str, object]:
