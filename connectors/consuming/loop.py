@@ -73,6 +73,8 @@ class Consuming:
         self._positions = Positions()
         self._pending = Batch()
         self._repeating: set[Place] = set()
+        self._suspects: dict[Place, int] = {}
+        self._sought: set[Place] = set()
         self._stopping = threading.Event()
         self._joined = False
         self._absence = Absence(jitter)
@@ -236,6 +238,7 @@ class Consuming:
 
     def _accept(self, messages: Iterable[Message]) -> None:
         pending, ends, arrive = self._pending.messages, self._pending.ends, self._positions.arrive
+        self._sought.clear()
         for message in messages:
             if message.error() is not None:
                 self._complain(message)
@@ -243,20 +246,39 @@ class Consuming:
             place, offset = source(message)
             arrival = arrive(place, offset, ends.get(place))
             # Nearly every record is the next one.
-            if arrival is not Arrival.NEXT and not self._is_taken(arrival, place):
+            if arrival is not Arrival.NEXT and not self._is_taken(arrival, place, offset):
                 continue
             if place not in ends:
                 self._pending.begins[place] = self._positions.placed[place]
             ends[place] = offset + 1
             pending.append(message)
 
-    def _is_taken(self, arrival: Arrival, place: Place) -> bool:
+    def _is_taken(self, arrival: Arrival, place: Place, offset: int) -> bool:
         """Whether a record that is not simply the next one is written."""
         if arrival is Arrival.GAP:
+            if self._is_suspect(place, offset):
+                return False
             lost = self._ends.lost(place, self._positions.placed[place])
             self._metrics.lost.labels(self._target.name).inc(lost)
             return True
         return arrival is Arrival.BEHIND and self._begins_anew(place)
+
+    def _is_suspect(self, place: Place, offset: int) -> bool:
+        """Whether a gap is to be seen once more before it is believed: a fetch may begin at a wrong offset.
+
+        A real one (markers, records deleted) shows up the same a second time.
+        """
+        if place not in self._sought and self._suspects.get(place) == offset:
+            del self._suspects[place]
+            return False
+        self._positions.doubt([place])
+        if place not in self._sought:
+            self._sought.add(place)
+            self._suspects[place] = offset
+            expected = self._pending.ends.get(place, self._positions.placed[place])
+            with contextlib.suppress(KafkaException):
+                self._consumer.seek(TopicPartition(*place, expected or OFFSET_BEGINNING))
+        return True
 
     def _begins_anew(self, place: Place) -> bool:
         """Whether a record before our position is to be written, because the log was made again.
@@ -278,6 +300,8 @@ class Consuming:
         """Begin where the target stands; when it does not say now, take the partitions without reading."""
         self._joined = True
         places = [(one.topic, one.partition) for one in partitions]
+        # The client pauses all partitions while it rebalances, and goes on where it believes they stand.
+        self._positions.doubt(list(self._positions.placed))
         self._positions.assign(places)
         self._repeating.difference_update(places)
         found: dict[Place, int] = {}
@@ -299,9 +323,11 @@ class Consuming:
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         places = [(one.topic, one.partition) for one in partitions]
         self._positions.revoke(places)
+        self._positions.doubt(list(self._positions.placed))
         for topic, partition in places:
             self._metrics.lag.remove(self._target.name, topic, partition)
             self._told.pop((topic, partition), None)
+            self._suspects.pop((topic, partition), None)
         log.info("partitions revoked", target=self._target.name, partitions=len(places))
 
     def _distrust(self, places: Iterable[Place]) -> None:

@@ -13,12 +13,12 @@ def consumers(**environment: str) -> int:
 
 
 def test_postgres_has_as_many_consumers_as_asked_for() -> None:
-    assert consumers() == 2 + 1
+    assert consumers() == 1 + 1
     assert consumers(TIERFLOW_SINK_WRITERS="5") == 5 + 1
 
 
 def test_but_never_one_that_would_have_no_partition() -> None:
-    assert consumers(TIERFLOW_PARTITIONS="1") == 1 + 1
+    assert consumers(TIERFLOW_SINK_WRITERS="5", TIERFLOW_PARTITIONS="3") == 3 + 1
 
 
 def consumer(target: str, *, joined: bool = True, well: bool = True) -> Any:
