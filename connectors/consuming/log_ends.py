@@ -38,17 +38,8 @@ class LogEnds:
 
     def behind(self, place: Place, position: int) -> int:
         """Records after our position, as of the last fetch; asks nobody."""
-        end = self.known(place)
-        return 0 if end is None else max(0, end - position)
-
-    def known(self, place: Place) -> int | None:
-        """Where the log ended at the last fetch, None when nothing was fetched of it; asks nobody."""
         _, end = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
-        return end if end >= 0 else None
-
-    def end(self, place: Place) -> int | None:
-        """Where the log ends now, None when no broker tells."""
-        return self._ask(place)[1]
+        return max(0, end - position) if end >= 0 else 0
 
     def _ask(self, place: Place) -> tuple[int | None, int | None]:
         try:

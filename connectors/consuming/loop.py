@@ -20,7 +20,6 @@ from connectors.consuming.log_ends import LogEnds
 from connectors.consuming.metrics import ConsumingMetrics
 from connectors.consuming.positions import Arrival, Move, Place, Positions
 from connectors.consuming.target import PositionMovedError, Target, TargetAwayError
-from connectors.consuming.unheard import Unheard
 from streams.log import get
 
 log = get(__name__)
@@ -73,8 +72,6 @@ class Consuming:
         self._positions = Positions()
         self._pending = Batch()
         self._repeating: set[Place] = set()
-        self._suspects: dict[Place, int] = {}
-        self._sought: set[Place] = set()
         self._stopping = threading.Event()
         self._joined = False
         self._absence = Absence(jitter)
@@ -83,33 +80,20 @@ class Consuming:
         self._kafka_error = ""
         self._consumer: Any = None
         self._ends = LogEnds(None)
-        self._unheard = Unheard()
-        self._told: dict[Place, int] = {}
-        self._is_telling = self._is_drained = False
 
     @property
-    def joined(self) -> bool:
-        """Whether it has got partitions. Who joins a group that has enough members may get none."""
-        return self._joined
-
-    @property
-    def well(self) -> bool:
-        """Whether it knows its positions and its target answers."""
-        return not self._absence.failures and not self._positions.unplaced
-
-    @property
-    def target(self) -> str:
-        """The name of its target."""
-        return self._target.name
+    def ready(self) -> bool:
+        """Whether it is a member of its group, knows its positions and its target answers."""
+        return self._joined and not self._absence.failures and not self._positions.unplaced
 
     def stop(self) -> None:
         """Make `run` return within about a second."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Read and write until `stop`. Blocks. A defect ends it with its error; `close` it in any case."""
-        self._metrics.away(self._target.name, self, False)
-        self._consumer = Consumer({**self._config, "on_commit": self._heard})
+        """Read and write until `stop`. Blocks. A defect of ours ends it with its error."""
+        self._metrics.away.labels(self._target.name).set(0)
+        self._consumer = Consumer(self._config)
         self._ends = LogEnds(self._consumer)
         self._consumer.subscribe(
             self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
@@ -119,12 +103,8 @@ class Consuming:
                 self._turn()
         finally:
             self._joined = False
-
-    def close(self) -> None:
-        """Leave the group. May block for ever where the client is what is broken."""
-        if self._consumer is not None:
             self._consumer.close()
-        self._target.close()
+            self._target.close()
 
     def _turn(self) -> None:
         """One round: settle what is pending with the target, then read on."""
@@ -139,9 +119,7 @@ class Consuming:
             self._away(error)
             return
         self._back()
-        messages = self._consumer.consume(self._batch_records, _LINGER_S)
-        self._is_drained = len(messages) < self._batch_records
-        self._accept(messages)
+        self._accept(self._consumer.consume(self._batch_records, _LINGER_S))
 
     def _settle(self) -> None:
         """Write the pending batch, find the positions of new partitions, and look after the known ones."""
@@ -198,47 +176,22 @@ class Consuming:
                 log.warning("the target's positions changed, reading on from them", target=self._target.name)
                 self._distrust(differing)
         self._measure()
-        self._tell()
-        if self._is_drained:
-            unplaced = dict.fromkeys(self._positions.unplaced, 0)
-            self._unheard.look(unplaced | self._positions.placed, self._ends)
-        else:
-            # Behind what fills the client's queue others wait, and are not fetched.
-            self._unheard.pause()
 
     def _measure(self) -> None:
-        behind = 0
+        behind, places = 0, []
         for place, position in self._positions.placed.items():
             lag = self._ends.behind(place, position)
             behind += lag
             self._metrics.lag.labels(self._target.name, *place).set(lag)
+            places.append(TopicPartition(*place, position))
         seconds = max(0.0, time.time() - self._written_at) if behind and self._written_at else 0.0
-        self._metrics.behind(self._target.name, self, seconds)
-
-    def _tell(self) -> None:
-        """Let the group know how far we are. One commit at a time: a new assignment waits for all of them."""
-        moved = {
-            place: position
-            for place, position in self._positions.placed.items()
-            if self._told.get(place) != position
-        }
-        if not moved or self._is_telling:
-            return
-        offsets = [TopicPartition(*place, position) for place, position in moved.items()]
-        with contextlib.suppress(KafkaException):
-            self._consumer.commit(offsets=offsets, asynchronous=True)
-            self._is_telling = True
-            self._told.update(moved)
-
-    def _heard(self, error: Any, partitions: Any) -> None:
-        """A commit has ended; one that failed is made again."""
-        self._is_telling = False
-        if error is not None:
-            self._told.clear()
+        self._metrics.lag_seconds.labels(self._target.name).set(seconds)
+        if places:
+            with contextlib.suppress(KafkaException):
+                self._consumer.commit(offsets=places, asynchronous=True)
 
     def _accept(self, messages: Iterable[Message]) -> None:
         pending, ends, arrive = self._pending.messages, self._pending.ends, self._positions.arrive
-        self._sought.clear()
         for message in messages:
             if message.error() is not None:
                 self._complain(message)
@@ -246,39 +199,20 @@ class Consuming:
             place, offset = source(message)
             arrival = arrive(place, offset, ends.get(place))
             # Nearly every record is the next one.
-            if arrival is not Arrival.NEXT and not self._is_taken(arrival, place, offset):
+            if arrival is not Arrival.NEXT and not self._is_taken(arrival, place):
                 continue
             if place not in ends:
                 self._pending.begins[place] = self._positions.placed[place]
             ends[place] = offset + 1
             pending.append(message)
 
-    def _is_taken(self, arrival: Arrival, place: Place, offset: int) -> bool:
+    def _is_taken(self, arrival: Arrival, place: Place) -> bool:
         """Whether a record that is not simply the next one is written."""
         if arrival is Arrival.GAP:
-            if self._is_suspect(place, offset):
-                return False
             lost = self._ends.lost(place, self._positions.placed[place])
             self._metrics.lost.labels(self._target.name).inc(lost)
             return True
         return arrival is Arrival.BEHIND and self._begins_anew(place)
-
-    def _is_suspect(self, place: Place, offset: int) -> bool:
-        """Whether a gap is to be seen once more before it is believed: a fetch may begin at a wrong offset.
-
-        A real one (markers, records deleted) shows up the same a second time.
-        """
-        if place not in self._sought and self._suspects.get(place) == offset:
-            del self._suspects[place]
-            return False
-        self._positions.doubt([place])
-        if place not in self._sought:
-            self._sought.add(place)
-            self._suspects[place] = offset
-            expected = self._pending.ends.get(place, self._positions.placed[place])
-            with contextlib.suppress(KafkaException):
-                self._consumer.seek(TopicPartition(*place, expected or OFFSET_BEGINNING))
-        return True
 
     def _begins_anew(self, place: Place) -> bool:
         """Whether a record before our position is to be written, because the log was made again.
@@ -300,8 +234,6 @@ class Consuming:
         """Begin where the target stands; when it does not say now, take the partitions without reading."""
         self._joined = True
         places = [(one.topic, one.partition) for one in partitions]
-        # The client pauses all partitions while it rebalances, and goes on where it believes they stand.
-        self._positions.doubt(list(self._positions.placed))
         self._positions.assign(places)
         self._repeating.difference_update(places)
         found: dict[Place, int] = {}
@@ -323,11 +255,8 @@ class Consuming:
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         places = [(one.topic, one.partition) for one in partitions]
         self._positions.revoke(places)
-        self._positions.doubt(list(self._positions.placed))
         for topic, partition in places:
             self._metrics.lag.remove(self._target.name, topic, partition)
-            self._told.pop((topic, partition), None)
-            self._suspects.pop((topic, partition), None)
         log.info("partitions revoked", target=self._target.name, partitions=len(places))
 
     def _distrust(self, places: Iterable[Place]) -> None:
@@ -337,9 +266,8 @@ class Consuming:
 
     def _away(self, error: TargetAwayError) -> None:
         """Stop fetching until the target answers; said once."""
-        self._unheard.pause()
         if self._absence.failed(time.monotonic()):
-            self._metrics.away(self._target.name, self, True)
+            self._metrics.away.labels(self._target.name).set(1)
             log.warning("target is away, fetching pauses", target=self._target.name, reason=str(error))
             self._consumer.pause([TopicPartition(*place) for place in self._positions.assigned])
 
@@ -347,7 +275,7 @@ class Consuming:
         away_s = self._absence.answered(time.monotonic())
         if away_s is None:
             return
-        self._metrics.away(self._target.name, self, False)
+        self._metrics.away.labels(self._target.name).set(0)
         log.info("target is back, fetching goes on", target=self._target.name, away_s=round(away_s, 1))
         self._consumer.resume([TopicPartition(*place) for place in self._positions.placed])
 
@@ -356,8 +284,6 @@ class Consuming:
         error = message.error()
         if error is not None and error.fatal():
             raise KafkaException(error)
-        if message.topic() is not None:
-            self._unheard.heard((message.topic() or "", message.partition() or 0))
         if str(error) != self._kafka_error:
             self._kafka_error = str(error)
             log.warning("Kafka says", target=self._target.name, reason=str(error))

@@ -24,7 +24,7 @@ class Arrival(Enum):
     NEXT = auto()
     """It is to be written."""
     GAP = auto()
-    """As NEXT, but the first of a fetch, and offsets are missing: markers, a wrong start, or loss."""
+    """As NEXT, but it is the first one read and offsets before it are missing: markers, or loss."""
     BEHIND = auto()
     """It was written before, or the log begins anew."""
     FOREIGN = auto()
@@ -83,14 +83,9 @@ class Positions:
             return Arrival.FOREIGN
         first = place in self._unread
         self._unread.discard(place)
-        expected = position if following is None else following
-        if offset < expected:
+        if offset < (position if following is None else following):
             return Arrival.BEHIND
-        return Arrival.GAP if first and offset > expected else Arrival.NEXT
-
-    def doubt(self, places: Iterable[Place]) -> None:
-        """What comes next of these is looked at as if it were the first: fetching was begun or broken off."""
-        self._unread.update(place for place in places if place in self.placed)
+        return Arrival.GAP if first and offset > position else Arrival.NEXT
 
     def moved(self, moves: Iterable[Move]) -> None:
         """A batch was written."""

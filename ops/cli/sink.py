@@ -40,7 +40,7 @@ def command() -> None:
     handlers.declare(settings.handlers.packages)
     registry = probe.registry()
     consumers = make_consumers(settings, registry)
-    server = probe.serve(settings.process, registry, lambda: is_ready(consumers))
+    server = probe.serve(settings.process, registry, lambda: all(consumer.ready for consumer in consumers))
     url, retention = settings.postgres.url.get_secret_value(), RetentionMetrics(registry)
     failed = run_until_stopped(consumers, lambda: keep_to_times(url, retention))
     server.shutdown()
@@ -49,25 +49,17 @@ def command() -> None:
 
 
 def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Consuming]:
-    """The consumers of this role. Postgres and Redis have a group each: neither waits for the other.
-
-    Several share the partitions of Postgres: one prepares rows while the server writes those of another.
-    """
+    """The two consumers of this role, each a group of its own, so that neither waits for the other."""
     topology, codec, metrics = (
         Topology.of(settings.kafka),
         make_codec(settings.kafka),
         ConsumingMetrics(registry),
     )
+    letterbox = IngressLetters(settings.kafka, topology.ingress_dead_letters, codec)
     records = postgres.record_types(topology)
     url = settings.postgres.url.get_secret_value()
-    # One for all: of two, one would take another incarnation for the old one for some seconds.
-    incarnations = Incarnations(TopicIds(settings.kafka).of)
-
-    def writer() -> Consuming:
-        letterbox = IngressLetters(settings.kafka, topology.ingress_dead_letters, codec)
-        sink = postgres.PostgresSink(url, records, codec, letterbox, metrics, incarnations=incarnations)
-        return Consuming(_config(settings, postgres.GROUP), list(records), sink, metrics)
-
+    ids = TopicIds(settings.kafka)
+    sink = postgres.PostgresSink(url, records, codec, letterbox, metrics, incarnations=Incarnations(ids.of))
     projected = redis.record_types(topology)
     projector = redis.RedisProjector(
         settings.redis.url.get_secret_value(),
@@ -75,11 +67,10 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
         projected,
         codec,
         metrics,
-        incarnations,
+        Incarnations(ids.of),  # of its own: another thread asks
     )
     return [
-        # One without a partition would never be ready.
-        *(writer() for _ in range(min(settings.postgres.writers, settings.kafka.partitions))),
+        Consuming(_config(settings, postgres.GROUP), list(records), sink, metrics),
         Consuming(
             _config(settings, redis.GROUP),
             list(projected),
@@ -88,12 +79,6 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
             batch_records=redis.BATCH_RECORDS,
         ),
     ]
-
-
-def is_ready(consumers: list[Consuming]) -> bool:
-    """Whether each target has a consumer with partitions, and all of them are well."""
-    joined = {consumer.target for consumer in consumers if consumer.joined}
-    return all(consumer.well and consumer.target in joined for consumer in consumers)
 
 
 def keep_to_times(database_url: str, metrics: RetentionMetrics) -> None:
@@ -144,7 +129,6 @@ def _run(consumer: Consuming, over: threading.Event, failed: threading.Event) ->
         failed.set()
     finally:
         over.set()
-        consumer.close()
 
 
 def _config(settings: Settings, group: str) -> dict[str, object]:

@@ -9,7 +9,6 @@ each second, as consumers commonly do.
 import sys
 import time
 from collections.abc import Collection, Sequence
-from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -65,9 +64,13 @@ class Ledger:
 
 
 def exact(config: dict[str, Any], topic: str, database_url: str) -> None:
-    metrics = ConsumingMetrics(CollectorRegistry())
-    with closing(Consuming(config, [topic], Ledger(database_url), metrics, batch_records=100)) as consumer:
-        consumer.run()
+    Consuming(
+        config,
+        [topic],
+        Ledger(database_url),
+        ConsumingMetrics(CollectorRegistry()),
+        batch_records=100,
+    ).run()
 
 
 def naive(config: dict[str, Any], topic: str, database_url: str) -> None:

@@ -200,8 +200,7 @@ class SinkProcess:
 
     def tell(self) -> None:
         """Print whether it runs, where each of its threads is then, and its log. Ends it."""
-        if self._child is None:
-            return
+        assert self._child is not None
         print(f"exit status {self._child.poll()}")
         if self._child.poll() is None:
             self.signal(signal.SIGABRT)
