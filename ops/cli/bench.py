@@ -106,7 +106,7 @@ def command(what: str, records: int | None, profile: bool, quix: bool, as_json: 
     """Measure throughput and latency: of one stream stage, of jobs end to end, of an idle stack.
 
     shapes: jobs with rows, jobs of 10 ms, one partition. memory: a worker with jobs in flight. backlog: long
-    queues, and urgent jobs behind them. parked: jobs that wait. bullmq: no-op jobs beside BullMQ's
+    queues, and urgent jobs behind them. parked: jobs that wait. bullmq: three shapes beside BullMQ
     (needs node). recovery: replay and rebuild. plans: the listed queries on generated jobs.
 
     Starts its own servers in a temporary folder; with KAFKA_BOOTSTRAP_SERVERS set that Kafka is used.
