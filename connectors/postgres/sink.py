@@ -28,8 +28,10 @@ from connectors.postgres.statements import (
     COPY,
     CREATE_STAGING,
     FIND_HOMES,
+    FIND_MOVED,
     FIND_MOVES,
     FIND_OFFSETS,
+    LOCK_HOMES,
     MAKE_MONTHS,
     MOVE_OFFSETS,
     MOVES,
@@ -256,8 +258,9 @@ def write_staged(connection: Connection, rows: Rows) -> None:
         if months := months_of(rows.times(), datetime.now(UTC)):
             cursor.execute(MAKE_MONTHS, ([name for name, _ in months], [month for _, month in months]))
         if rows.transitions:
-            cursor.execute(cast(Any, FIND_HOMES), prepare=False)
-            _move_rows(connection)
+            made = cursor.execute(cast(Any, FIND_HOMES), prepare=False).rowcount
+            if made < len(rows.subjects):
+                _move_rows(connection)
             cursor.execute(cast(Any, WRITE_JOBS), prepare=False)
         if rows.letters:
             cursor.execute(cast(Any, WRITE_LETTERS), prepare=False)
@@ -266,7 +269,11 @@ def write_staged(connection: Connection, rows: Rows) -> None:
 def _move_rows(connection: Connection) -> None:
     """Put all rows of a job under the earliest time that was said of it."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        moves = cursor.execute(cast(Any, FIND_MOVES), prepare=False).fetchall()
+        moved = [row["job_id"] for row in cursor.execute(cast(Any, FIND_MOVED), prepare=False)]
+        if not moved:
+            return
+        cursor.execute(LOCK_HOMES)
+        moves = cursor.execute(cast(Any, FIND_MOVES), (moved,), prepare=False).fetchall()
         for move in moves:
             for statement in MOVES:
                 cursor.execute(cast(Any, statement), move)

@@ -68,12 +68,24 @@ select job_id, {_ACCEPTED_AT}, keep_days from staged_jobs staged order by job_id
 on conflict (job_id) do nothing
 """
 
+# By the index, whatever the planner thinks of it: it would rather read all of a table of up to a million rows
+# than look for some thousands.
+_STAGED_HOMES = """
+staged_jobs staged cross join lateral (
+    select accepted_at, keep_days from job_homes where job_id = staged.job_id limit 1
+) home
+"""
+_MOVES = f"{_ACCEPTED_AT} < home.accepted_at or staged.keep_days > home.keep_days"
+
 # A record with an earlier time than all before: rare, so only looked for here.
+FIND_MOVED = f"select staged.job_id from {_STAGED_HOMES} where {_MOVES}"
+# A writer that has read a job's home before would write its rows under it once more.
+LOCK_HOMES = "lock table job_homes in share row exclusive mode"
 FIND_MOVES = f"""
 select home.job_id, home.accepted_at, home.keep_days, least(home.accepted_at, {_ACCEPTED_AT}) as accepted,
     greatest(home.keep_days, staged.keep_days) as keep
 from staged_jobs staged join job_homes home on home.job_id = staged.job_id
-where {_ACCEPTED_AT} < home.accepted_at or staged.keep_days > home.keep_days
+where home.job_id = any(%s) and ({_MOVES})
 order by home.job_id for update of home
 """
 
@@ -113,10 +125,13 @@ _STAGED_JOB = tuple(name for name in SUBJECT + ENVELOPE if name != "accepted_at"
 _JOB = _STAGED_JOB + STATE
 
 WRITE_JOBS = f"""
-with fresh as (
+with home as materialized (
+    select staged.job_id, home.accepted_at, home.keep_days from {_STAGED_HOMES}
+),
+fresh as (
     insert into job_transitions ({_columns(TRANSITION)}, accepted_at, keep_days)
     select {_values(TRANSITION, "staged")}, home.accepted_at, home.keep_days
-    from staged_transitions staged join job_homes home on home.job_id = staged.job_id
+    from staged_transitions staged join home on home.job_id = staged.job_id
     order by staged.job_id, staged.series, staged.number
     on conflict (job_id, series, number, accepted_at, keep_days) do nothing
     returning *
@@ -142,7 +157,7 @@ select {_values(_STAGED_JOB, "staged")},
     head.result, case when head.to_state <> 'completed' then tally.error end, head.duplicate_of,
     home.accepted_at, home.keep_days
 from staged_jobs staged
-join job_homes home on home.job_id = staged.job_id
+join home on home.job_id = staged.job_id
 left join head on head.job_id = staged.job_id
 left join tally on tally.job_id = staged.job_id and tally.series = head.series
 order by staged.job_id

@@ -4,7 +4,7 @@ import random
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -13,10 +13,12 @@ from prometheus_client import CollectorRegistry
 from connectors.consuming.metrics import ConsumingMetrics
 from connectors.postgres.migrate import migrate
 from connectors.postgres.retention import RetentionMetrics, retain
-from connectors.postgres.sink import PostgresSink
+from connectors.postgres.rows import Rows
+from connectors.postgres.sink import PostgresSink, stage
+from connectors.postgres.statements import CREATE_STAGING, FIND_HOMES, WRITE_JOBS
 from connectors.views import fold_records
 from schemas.records import Job, Lifecycle
-from tests.integration.connectors.sinking import CODEC, scalar
+from tests.integration.connectors.sinking import CODEC, await_count, scalar
 from tests.integration.connectors.test_postgres_sink import TYPES, Posted, messages, read_job
 from tests.unit.connectors.postgres.builders import (
     completed,
@@ -99,6 +101,26 @@ def test_records_of_one_job_with_several_times_are_one_row_under_the_earliest(
             expected.series,
         )
         assert view.accepted_at == JULY
+
+
+def test_a_job_that_moves_while_another_writer_has_looked_for_it_keeps_one_row(
+    sink: PostgresSink, database: str
+) -> None:
+    sink.write(messages([job("a", at=AUGUST)]), [])
+    mover = made_sink(database)
+    earlier = threading.Thread(target=mover.write, args=(messages([job("a", series=1, at=JULY)]), []))
+    with psycopg.connect(database) as slow:
+        slow.execute(cast(Any, CREATE_STAGING))
+        stage(slow, Rows.of([lifecycle(job("a", at=AUGUST), started(at=AUGUST), completed(at=AUGUST))]))
+        slow.execute(cast(Any, FIND_HOMES))
+        earlier.start()
+        await_count(database, "select count(*) from pg_locks where not granted", 1)
+        slow.execute(cast(Any, WRITE_JOBS))
+    earlier.join(60)
+    mover.close()
+    assert standing(database) == {"a": "jobs_90d_2026_07"}
+    assert set(standing(database, "job_transitions").values()) == {"job_transitions_90d_2026_07"}
+    assert scalar(database, "select count(*) from job_transitions") == 4
 
 
 def test_two_writers_that_meet_in_a_new_month_make_it_once(sink: PostgresSink, database: str) -> None:

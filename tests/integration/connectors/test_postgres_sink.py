@@ -5,7 +5,7 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -22,6 +22,7 @@ from connectors.postgres.migrate import migrate
 from connectors.postgres.queries import JobQueries
 from connectors.postgres.rows import Rows
 from connectors.postgres.sink import PostgresSink
+from connectors.postgres.statements import CREATE_STAGING, FIND_MOVED, WRITE_JOBS
 from connectors.views import JobView, fold_records
 from schemas.errors import UnavailableError
 from schemas.records import DeadLetter, Job, Lifecycle, Transition
@@ -102,6 +103,28 @@ def test_migrations_go_up_down_and_up_again(database: str) -> None:
     down = migrate(database, 0)
     assert down[-1] == "0001_jobs down"
     assert migrate(database) == [step.replace(" down", " up") for step in reversed(down)]
+
+
+def test_a_batch_looks_its_jobs_up_by_the_index(empty: str, sink: PostgresSink) -> None:
+    """The planner would read a table of up to a million jobs from beginning to end, three times a batch."""
+    sink.write(messages([job()]), [])
+    with psycopg.connect(empty) as connection:
+        connection.execute(
+            "insert into job_homes select 'other-' || n, now(), 90 from generate_series(1, 20000) n"
+        )
+        connection.execute("analyze job_homes")
+        connection.execute(cast(Any, CREATE_STAGING))
+        connection.execute(
+            "insert into staged_jobs (job_id, accepted_at, keep_days)"
+            " select 'other-' || n, 0, 90 from generate_series(1, 4000) n"
+        )
+        connection.execute(
+            "insert into staged_transitions (job_id, series, number) select job_id, 0, 0 from staged_jobs"
+        )
+        for statement in (FIND_MOVED, WRITE_JOBS):
+            plan = [line for (line,) in connection.execute(cast(Any, f"explain {statement}")).fetchall()]
+            assert any("job_homes_pkey" in line for line in plan)
+            assert not any("Seq Scan on job_homes" in line for line in plan)
 
 
 def test_two_migrators_at_once_apply_each_step_once(database: str) -> None:
