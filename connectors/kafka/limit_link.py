@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_END, KafkaError, KafkaException, Message, Pro
 from connectors.kafka.producer import client_config
 from schemas.errors import DecodeError
 from schemas.records import LimitGrant, LimitRequest
+from streams.acknowledgement import refusal
 from streams.codec import Codec
 from streams.log import get
 from streams.settings import KafkaSettings
@@ -69,7 +70,8 @@ class LimitLink:
         await self._tail.close()
 
     def _send(self, producer: Producer, request: LimitRequest) -> None:
-        def report(error: KafkaError | None, _: Message) -> None:
+        def report(error: KafkaError | None, record: Message) -> None:
+            error = refusal(error, record)
             if error is None:
                 self._delivered(request)
                 return

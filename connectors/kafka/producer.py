@@ -17,6 +17,7 @@ from confluent_kafka import Producer as Client
 
 from connectors.kafka.transaction import TransactionalBatch
 from schemas.errors import ContractError, UnavailableError
+from streams.acknowledgement import refusal
 from streams.log import get
 from streams.settings import KafkaSettings
 
@@ -97,8 +98,8 @@ class Producer:
         assert self._client is not None, "start() comes first"
         delivered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def report(error: KafkaError | None, _: Message) -> None:
-            self._report(delivered, error)
+        def report(error: KafkaError | None, record: Message) -> None:
+            self._report(delivered, refusal(error, record))
 
         try:
             self._client.produce(topic, value, key, on_delivery=report, headers=list((headers or {}).items()))

@@ -17,6 +17,7 @@ from schemas.commands import is_command
 from schemas.errors import DecodeError, UnavailableError
 from schemas.records import Job, JobRequest
 from schemas.tiers import Tier
+from streams.acknowledgement import ONE_REQUEST
 from streams.codec import Codec
 from streams.settings import KafkaSettings
 from streams.topics import Topology
@@ -37,6 +38,7 @@ class Recovery:
         self._producer: Any = Producer(
             {
                 **kafka.client(),
+                **ONE_REQUEST,
                 "transactional.id": f"{kafka.topic_prefix}recover",
                 "transaction.timeout.ms": 30_000,
                 "partitioner": "murmur2_random",

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 
 from connectors.kafka.reading import Reader, Span
 from schemas.errors import ConfigError, UnavailableError
+from streams.acknowledgement import ONE_REQUEST
 from streams.settings import KafkaSettings
 
 _COMMIT_S = 1.0
@@ -67,6 +68,7 @@ class Cursor:
         self.producer = Producer(
             {
                 **kafka.client(),
+                **ONE_REQUEST,
                 "transactional.id": self.group,
                 "transaction.timeout.ms": 60_000,
                 "partitioner": "murmur2_random",

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
 
 from schemas.errors import ContractError, UnavailableError
+from streams.acknowledgement import refusal
 from streams.log import get
 
 log = get(__name__)
@@ -100,10 +101,19 @@ class _Session:
         if not records:
             self._client = client
             return
+        refused: list[KafkaError | None] = []
+
+        def report(error: KafkaError | None, record: Message) -> None:
+            if error is None:  # of an error the commit tells
+                refused.append(refusal(error, record))
+
         try:
             client.begin_transaction()
             for topic, key, value, headers in records:
-                client.produce(topic, value, key, headers=list(headers.items()))
+                client.produce(topic, value, key, headers=list(headers.items()), on_delivery=report)
+            client.flush(_left(deadline))
+            if any(refused):
+                raise KafkaException(next(filter(None, refused)))
             client.commit_transaction(_left(deadline))
         except BufferError as error:
             self._abort(client, deadline)

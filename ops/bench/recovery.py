@@ -19,6 +19,7 @@ from schemas.keys import digest
 from schemas.priorities import Lane
 from schemas.records import Job, JobRequest, Lifecycle, Transition
 from schemas.tiers import Tier
+from streams.acknowledgement import ONE_REQUEST
 from streams.codec import Codec
 from streams.settings import load
 from streams.topics import Topology
@@ -81,7 +82,7 @@ def _write(on: Infrastructure, jobs: int) -> None:
     topology, codec = Topology.of(settings.kafka), Codec()
     lane, lifecycle = topology.lane(Tier.CRITICAL, Lane.NORMAL), topology.lifecycle(Tier.CRITICAL)
     # Idempotent, so that the order holds that the requests' places are computed from.
-    ordered = {"partitioner": "murmur2_random", "linger.ms": 20, "enable.idempotence": True}
+    ordered = {**ONE_REQUEST, "partitioner": "murmur2_random", "linger.ms": 20, "enable.idempotence": True}
     producer = Producer({**settings.kafka.client(), **ordered})
     now, partitions = round(time.time() * 1000), settings.kafka.partitions
     for number in range(jobs):

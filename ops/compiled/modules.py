@@ -19,7 +19,7 @@ MODULES = tuple(
             " standing sweep timers turns writing"
         ),
         "streams.transport": (
-            "batch bursts index layers limits owned reading sorted_map step table table_partition"
+            "batch bursts index layers limits outbox owned reading sorted_map step table table_partition"
             " tracker transaction"
         ),
         "connectors.consuming": "loop positions",

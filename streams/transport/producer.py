@@ -10,6 +10,7 @@ from confluent_kafka import Producer as KafkaProducer
 from faust.transport import base
 from faust.types.tuples import TP, RecordMetadata
 
+from streams.acknowledgement import refusal
 from streams.transport.step import current_step
 
 _FLUSH_S = 10.0
@@ -108,8 +109,9 @@ class Producer(base.Producer):
 def _resolve(future: "asyncio.Future[Any]", error: KafkaError | None, record: Message) -> None:
     if future.done():
         return
-    if error is not None:
-        future.set_exception(KafkaException(error))
+    refused = refusal(error, record)
+    if refused is not None:
+        future.set_exception(KafkaException(refused))
         return
     topic, partition, offset = record.topic() or "", record.partition() or 0, record.offset() or 0
     future.set_result(RecordMetadata(topic, partition, TP(topic, partition), offset))

@@ -3,15 +3,18 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from confluent_kafka import KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.transport import identity, offset_metadata, positions
-from streams.transport.batch import Batch, Changes, Position
+from streams.transport.batch import Batch, Position
 from streams.transport.config import EngineConfig
 from streams.transport.errors import ProducerFatal
 from streams.transport.metrics import EngineMetrics
-from streams.transport.step import Headers
+from streams.transport.outbox import Outbox
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -102,15 +105,22 @@ class Transactor:
 
     def _write(self, producer: Producer, batches: Sequence[Batch], metadata: bytes) -> None:
         producer.begin_transaction()
+        outbox = Outbox(producer)
         for batch in batches:
-            for topic, value, key, partition, headers in batch.outputs:
-                _produce(producer, topic, value, key, partition, headers)
-            for changes in batch.changes:
-                _produce_changes(producer, changes, batch.positions)
+            outbox.send(batch)
         offsets = [_group_offset(position) for batch in batches for position in batch.positions]
         # After a time-out this call is not repeated but aborted: repeating it was seen to hang for ever.
         self._call(producer.send_offsets_to_transaction, offsets, metadata, _CALL_S)
+        # The commit would wait for the same, and then it would be too late to look.
+        self._until_reported(producer)
+        outbox.check()
         self._until_clear(producer.commit_transaction, _COMMIT_S)
+
+    def _until_reported(self, producer: Producer) -> None:
+        deadline = time.monotonic() + _COMMIT_S
+        while self._call(producer.flush, _CALL_S):
+            if time.monotonic() > deadline:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records are not acknowledged"))
 
     def _abort(self, producer: Producer) -> None:
         try:
@@ -134,11 +144,11 @@ class Transactor:
                 log.warning("transaction: %s", error)
             time.sleep(0.05)
 
-    def _call(self, function: Callable[..., None], *args: object) -> None:
+    def _call(self, function: Callable[..., T], *args: object) -> T:
         """Every transactional call passes here, so that the watchdog sees one that hangs."""
         self.calls_begun += 1
         try:
-            function(*args)
+            return function(*args)
         finally:
             self.calls_ended = self.calls_begun
 
@@ -159,43 +169,3 @@ def _persist(batches: Sequence[Batch]) -> None:
 def _group_offset(position: Position) -> TopicPartition:
     metadata = offset_metadata.encode(position.mask)
     return TopicPartition(position.topic, position.partition, position.offset, metadata)
-
-
-def _produce_changes(producer: Producer, changes: Changes, sources: Sequence[Position]) -> None:
-    """The new values of one table partition; the table that keeps the positions ends with them."""
-    table = changes.table
-    records = list(changes.values.items())
-    if table.keeps_positions:
-        records += [(positions.key(source.topic), positions.dump(source)) for source in sources]
-    if not records:
-        return
-
-    def delivered(error: object, record: Message) -> None:
-        offset = record.offset()
-        changes.changelog_end = None if error or offset is None else offset + 1
-
-    for key, value in records[:-1]:
-        _produce(producer, table.changelog, value, key, table.partition, None)
-    key, value = records[-1]
-    _produce(producer, table.changelog, value, key, table.partition, None, delivered)
-
-
-def _produce(
-    producer: Producer,
-    topic: str,
-    value: bytes | None,
-    key: bytes | None,
-    partition: int,
-    headers: Headers | None,
-    on_delivery: Callable[[object, Message], None] | None = None,
-) -> None:
-    """Queue one record; waits while the producer's queue is full."""
-    while True:
-        try:
-            if headers is not None:
-                return producer.produce(topic, value, key, partition, headers=list(headers))
-            if on_delivery is not None:
-                return producer.produce(topic, value, key, partition, on_delivery=on_delivery)
-            return producer.produce(topic, value, key, partition)
-        except BufferError:
-            producer.poll(0.05)

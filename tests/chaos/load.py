@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from connectors.kafka.registry import codec
 from schemas.records import Event, JobRequest
 from schemas.tiers import Tier
+from streams.acknowledgement import ONE_REQUEST
 from streams.settings import KafkaSettings
 from streams.topics import Topology
 
@@ -56,7 +57,13 @@ class Load:
         self._topology, self._codec = Topology.of(kafka), codec(kafka)
         # It may go on for as long as a broker is away; what it gives up is unknown.
         self._producer = Producer(
-            {**kafka.client(), "enable.idempotence": True, "delivery.timeout.ms": 120_000, "log_level": 2}
+            {
+                **kafka.client(),
+                **ONE_REQUEST,
+                "enable.idempotence": True,
+                "delivery.timeout.ms": 120_000,
+                "log_level": 2,
+            }
         )
         self._lock = threading.Lock()
 

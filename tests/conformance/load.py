@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from streams.acknowledgement import ONE_REQUEST
 from tests.topics import await_known
 
 
@@ -59,7 +60,7 @@ class Load:
     def fill(self, span_s: float) -> None:
         """Write half of the records at once and the rest evenly over the span: idle and busy times alike."""
         producer = Producer(
-            {"bootstrap.servers": self.bootstrap, "linger.ms": 5, "enable.idempotence": True,
+            {**ONE_REQUEST, "bootstrap.servers": self.bootstrap, "linger.ms": 5, "enable.idempotence": True,
              "partitioner": "murmur2_random"}
         )  # fmt: skip
         begun, half = time.monotonic(), self.records // 2

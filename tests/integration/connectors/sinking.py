@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.priorities import lane_of
 from schemas.records import Job, Lifecycle
 from schemas.tiers import Tier
+from streams.acknowledgement import ONE_REQUEST
 from streams.codec import Codec
 from streams.settings import KafkaSettings
 from streams.topics import Topology
@@ -59,7 +60,9 @@ class Feed:
             }
         )
         made_topics(kafka)
-        producer = Producer({**kafka.client(), "partitioner": "murmur2_random", "enable.idempotence": True})
+        # Topics are new: their first record would be lost now and then.
+        ordered = {**ONE_REQUEST, "partitioner": "murmur2_random", "enable.idempotence": True}
+        producer = Producer({**kafka.client(), **ordered})
         return cls(kafka, Topology.of(kafka), producer)
 
     def send(self, record: Job | Lifecycle, key: str = "") -> None:
