@@ -89,6 +89,7 @@ class PostgresSettings(Section):
     """Where tier-1 records are kept."""
 
     url: SecretStr = Field(SecretStr("postgresql://127.0.0.1:5432/tierflow"), alias="DATABASE_URL")
+    writers: int = Field(2, alias="TIERFLOW_SINK_WRITERS", ge=1, le=32)
 
 
 class RedisSettings(Section):

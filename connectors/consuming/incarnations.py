@@ -1,5 +1,6 @@
 """Which incarnation of each topic is read: offsets of a lost cluster mean nothing in a new one."""
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 
@@ -26,9 +27,14 @@ class Incarnations:
         self._known: dict[str, str] = {}
         self._asked_at: dict[str, float] = {}
         self._silent = False
+        self._lock = threading.Lock()
 
     def of(self, topics: Collection[str]) -> dict[str, str]:
-        """The ids of those topics whose id is known. Blocks for some seconds when Kafka is away."""
+        """The ids of those topics whose id is known. Any thread; blocks for seconds when Kafka is away."""
+        with self._lock:
+            return self._of(topics)
+
+    def _of(self, topics: Collection[str]) -> dict[str, str]:
         now = self._clock()
         due = {topic for topic in topics if now - self._asked_at.get(topic, -REFRESH_S) >= REFRESH_S}
         if due:

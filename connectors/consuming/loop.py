@@ -21,6 +21,7 @@ from connectors.consuming.metrics import ConsumingMetrics
 from connectors.consuming.positions import Arrival, Move, Place, Positions
 from connectors.consuming.target import PositionMovedError, Target, TargetAwayError
 from streams.log import get
+from streams.transport import identity
 
 log = get(__name__)
 
@@ -83,7 +84,10 @@ class Consuming:
 
     @property
     def ready(self) -> bool:
-        """Whether it is a member of its group, knows its positions and its target answers."""
+        """Whether it is a member of its group, knows its positions and its target answers.
+
+        A group that has more members than partitions leaves some without: these are ready, too.
+        """
         return self._joined and not self._absence.failures and not self._positions.unplaced
 
     def stop(self) -> None:
@@ -92,7 +96,7 @@ class Consuming:
 
     def run(self) -> None:
         """Read and write until `stop`. Blocks. A defect of ours ends it with its error."""
-        self._metrics.away.labels(self._target.name).set(0)
+        self._metrics.away(self._target.name, self, False)
         self._consumer = Consumer(self._config)
         self._ends = LogEnds(self._consumer)
         self._consumer.subscribe(
@@ -169,6 +173,8 @@ class Consuming:
 
     def _look(self) -> None:
         """Compare the target's positions with ours (it may have lost them), and measure the lag."""
+        # Who gets no partition is never called back.
+        self._joined = identity.parse(self._consumer.consumer_group_metadata()).generation > 0
         places = list(self._positions.placed)
         if places and not self._pending.messages:
             differing = self._positions.differing(self._target.positions(places), places)
@@ -185,7 +191,7 @@ class Consuming:
             self._metrics.lag.labels(self._target.name, *place).set(lag)
             places.append(TopicPartition(*place, position))
         seconds = max(0.0, time.time() - self._written_at) if behind and self._written_at else 0.0
-        self._metrics.lag_seconds.labels(self._target.name).set(seconds)
+        self._metrics.behind(self._target.name, self, seconds)
         if places:
             with contextlib.suppress(KafkaException):
                 self._consumer.commit(offsets=places, asynchronous=True)
@@ -232,7 +238,6 @@ class Consuming:
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         """Begin where the target stands; when it does not say now, take the partitions without reading."""
-        self._joined = True
         places = [(one.topic, one.partition) for one in partitions]
         self._positions.assign(places)
         self._repeating.difference_update(places)
@@ -267,7 +272,7 @@ class Consuming:
     def _away(self, error: TargetAwayError) -> None:
         """Stop fetching until the target answers; said once."""
         if self._absence.failed(time.monotonic()):
-            self._metrics.away.labels(self._target.name).set(1)
+            self._metrics.away(self._target.name, self, True)
             log.warning("target is away, fetching pauses", target=self._target.name, reason=str(error))
             self._consumer.pause([TopicPartition(*place) for place in self._positions.assigned])
 
@@ -275,7 +280,7 @@ class Consuming:
         away_s = self._absence.answered(time.monotonic())
         if away_s is None:
             return
-        self._metrics.away.labels(self._target.name).set(0)
+        self._metrics.away(self._target.name, self, False)
         log.info("target is back, fetching goes on", target=self._target.name, away_s=round(away_s, 1))
         self._consumer.resume([TopicPartition(*place) for place in self._positions.placed])
 

@@ -49,17 +49,25 @@ def command() -> None:
 
 
 def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Consuming]:
-    """The two consumers of this role, each a group of its own, so that neither waits for the other."""
+    """The consumers of this role. Postgres and Redis have a group each: neither waits for the other.
+
+    Several share the partitions of Postgres: one prepares rows while the server writes those of another.
+    """
     topology, codec, metrics = (
         Topology.of(settings.kafka),
         make_codec(settings.kafka),
         ConsumingMetrics(registry),
     )
-    letterbox = IngressLetters(settings.kafka, topology.ingress_dead_letters, codec)
     records = postgres.record_types(topology)
     url = settings.postgres.url.get_secret_value()
-    ids = TopicIds(settings.kafka)
-    sink = postgres.PostgresSink(url, records, codec, letterbox, metrics, incarnations=Incarnations(ids.of))
+    # One for all: of two, one would take another incarnation for the old one for some seconds.
+    incarnations = Incarnations(TopicIds(settings.kafka).of)
+
+    def writer() -> Consuming:
+        letterbox = IngressLetters(settings.kafka, topology.ingress_dead_letters, codec)
+        sink = postgres.PostgresSink(url, records, codec, letterbox, metrics, incarnations=incarnations)
+        return Consuming(_config(settings, postgres.GROUP), list(records), sink, metrics)
+
     projected = redis.record_types(topology)
     projector = redis.RedisProjector(
         settings.redis.url.get_secret_value(),
@@ -67,10 +75,10 @@ def make_consumers(settings: Settings, registry: CollectorRegistry) -> list[Cons
         projected,
         codec,
         metrics,
-        Incarnations(ids.of),  # of its own: another thread asks
+        incarnations,
     )
     return [
-        Consuming(_config(settings, postgres.GROUP), list(records), sink, metrics),
+        *(writer() for _ in range(settings.postgres.writers)),
         Consuming(
             _config(settings, redis.GROUP),
             list(projected),
