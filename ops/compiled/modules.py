@@ -23,6 +23,7 @@ MODULES = tuple(
             " tracker transaction"
         ),
         "connectors.consuming": "loop positions",
+        "connectors.postgres": "rows",
         "connectors.redis": "batch entries projector",
         "agents": "arrivals cancellation document executor failures hands recording routing tables",
         "agents.running": "deadlines",
