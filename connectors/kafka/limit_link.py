@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_END, KafkaError, KafkaException, Message, Pro
 from connectors.kafka.producer import client_config
 from schemas.errors import DecodeError
 from schemas.records import LimitGrant, LimitRequest
-from streams.acknowledgement import refusal
+from streams.acknowledgement import refusal, retire, unmasked
 from streams.codec import Codec
 from streams.log import get
 from streams.settings import KafkaSettings
@@ -61,7 +61,13 @@ class LimitLink:
             return
         for request in requests:
             self._send(self._producer, request)
-        self._producer.poll(0)
+        try:
+            with unmasked():
+                self._producer.poll(0)
+        except KafkaException as error:  # a fatal one
+            log.warning("the producer of requests for tokens is replaced", error=error.args[0].str())
+            retire(self._producer)
+            self._producer = Producer(client_config(self._kafka))
 
     async def close(self) -> None:
         """Send what is left, for a second at most, and stop."""
@@ -77,8 +83,6 @@ class LimitLink:
                 return
             log.warning("a request for tokens was not delivered", group=request.group, error=error.str())
             self._undelivered(request)
-            if error.fatal() or error.code() == KafkaError._FATAL:
-                self._producer = Producer(client_config(self._kafka))
 
         try:
             producer.produce(

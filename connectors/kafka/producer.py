@@ -17,7 +17,7 @@ from confluent_kafka import Producer as Client
 
 from connectors.kafka.transaction import TransactionalBatch
 from schemas.errors import ContractError, UnavailableError
-from streams.acknowledgement import refusal
+from streams.acknowledgement import refusal, retire, unmasked
 from streams.log import get
 from streams.settings import KafkaSettings
 
@@ -145,7 +145,12 @@ class Producer:
             client = self._client
             if client is None:
                 return
-            client.poll(_POLL_S)
+            try:
+                with unmasked():
+                    client.poll(_POLL_S)
+            except KafkaException as error:  # a fatal one
+                log.warning("producer failed", error=error.args[0].str())
+                self._broken.set()
             if self._broken.is_set():
                 self._renew(client)
 
@@ -154,8 +159,7 @@ class Producer:
         log.warning("producer renewed after a fatal error")
         self._client = Client(self._config)
         self._broken.clear()
-        old.purge()
-        old.flush(1.0)
+        retire(old)
 
     def _report(self, delivered: "asyncio.Future[None]", error: KafkaError | None) -> None:
         """Called by the thread of reports for each record."""

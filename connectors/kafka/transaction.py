@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as Client
 
 from schemas.errors import ContractError, UnavailableError
-from streams.acknowledgement import refusal
+from streams.acknowledgement import Reports, unmasked
 from streams.log import get
 
 log = get(__name__)
@@ -101,25 +101,20 @@ class _Session:
         if not records:
             self._client = client
             return
-        refused: list[KafkaError | None] = []
-
-        def report(error: KafkaError | None, record: Message) -> None:
-            if error is None:  # of an error the commit tells
-                refused.append(refusal(error, record))
-
+        reports = Reports()
         try:
-            client.begin_transaction()
-            for topic, key, value, headers in records:
-                client.produce(topic, value, key, headers=list(headers.items()), on_delivery=report)
-            client.flush(_left(deadline))
-            if any(refused):
-                raise KafkaException(next(filter(None, refused)))
-            client.commit_transaction(_left(deadline))
+            with unmasked():
+                client.begin_transaction()
+                for topic, key, value, headers in records:
+                    client.produce(topic, value, key, headers=list(headers.items()), on_delivery=reports.note)
+                if client.flush(_left(deadline)):
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records are not acknowledged"))
+                reports.check()
+                client.commit_transaction(_left(deadline))
         except BufferError as error:
-            self._abort(client, deadline)
             raise UnavailableError("the batch is larger than the send buffer") from error
         except KafkaException as error:
-            raise self._given_up(client, error.args[0], deadline) from error
+            raise self._given_up(client, reports, error.args[0], deadline) from error
         self._client = client
 
     def _opened(self, deadline: float) -> Client:
@@ -132,24 +127,26 @@ class _Session:
             ) from error
         return client
 
-    def _given_up(self, client: Client, error: KafkaError, deadline: float) -> Exception:
+    def _given_up(self, client: Client, reports: Reports, error: KafkaError, deadline: float) -> Exception:
         if error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD):
-            self._abort(client, deadline)
+            self._abort(client, reports, deadline)
             return ContractError.of("data", "larger than a Kafka record may be (1 MB)")
         if error.txn_requires_abort():
-            self._abort(client, deadline)
+            self._abort(client, reports, deadline)
         return UnavailableError(
             f"Kafka did not commit the batch: {error.str()}", retry_after_s=_RETRY_AFTER_S
         )
 
-    def _abort(self, client: Client, deadline: float) -> None:
-        """Abort, and keep the client only if that worked."""
+    def _abort(self, client: Client, reports: Reports, deadline: float) -> None:
+        """Abort, and keep the client only if that worked and no record was thrown away."""
         try:
-            client.abort_transaction(_left(deadline))
+            with unmasked():
+                left = client.flush(_left(deadline))
+                client.abort_transaction(_left(deadline))
         except KafkaException as error:
             log.warning("batch transaction not aborted; the broker ends it", error=error.args[0].str())
         else:
-            self._client = client
+            self._client = None if left or reports.has_failures else client
 
 
 def _left(deadline: float) -> float:

@@ -8,6 +8,7 @@ from connectors.consuming.loop import source
 from connectors.consuming.target import TargetAwayError
 from schemas.keys import digest
 from schemas.records import DeadLetter
+from streams.acknowledgement import refusal
 from streams.codec import Codec
 from streams.log import get
 from streams.settings import KafkaSettings
@@ -82,7 +83,7 @@ class IngressLetters:
             self._topic,
             self._codec.encode(letter),
             letter.key,
-            on_delivery=lambda error, _: failed.append(error),
+            on_delivery=lambda error, record: failed.append(refusal(error, record)),
         )
         self._producer.flush(DELIVERY_TIMEOUT_S + 1)
         if not failed:

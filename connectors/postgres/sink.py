@@ -261,7 +261,12 @@ def write_staged(connection: Connection, rows: Rows) -> None:
             made = cursor.execute(cast(Any, FIND_HOMES), prepare=False).rowcount
             if made < len(rows.subjects):
                 _move_rows(connection)
-            cursor.execute(cast(Any, WRITE_JOBS), prepare=False)
+            written = cursor.execute(cast(Any, WRITE_JOBS), prepare=False).rowcount
+            if written != len(rows.subjects):
+                # Retention dropped their month meanwhile. Again, and they are found or made anew.
+                raise TargetAwayError(
+                    f"{len(rows.subjects) - written} jobs lost their place while they were written"
+                )
         if rows.letters:
             cursor.execute(cast(Any, WRITE_LETTERS), prepare=False)
 

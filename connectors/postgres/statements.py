@@ -80,7 +80,12 @@ _MOVES = f"{_ACCEPTED_AT} < home.accepted_at or staged.keep_days > home.keep_day
 # A record with an earlier time than all before: rare, so only looked for here.
 FIND_MOVED = f"select staged.job_id from {_STAGED_HOMES} where {_MOVES}"
 # A writer that has read a job's home before would write its rows under it once more.
-LOCK_HOMES = "lock table job_homes in share row exclusive mode"
+# Not for long: who waits for a vacuum or a retention lets nobody else write meanwhile. Tried again later.
+LOCK_HOMES = """
+set local lock_timeout = '3s';
+lock table job_homes in share row exclusive mode;
+set local lock_timeout = 0
+"""
 FIND_MOVES = f"""
 select home.job_id, home.accepted_at, home.keep_days, least(home.accepted_at, {_ACCEPTED_AT}) as accepted,
     greatest(home.keep_days, staged.keep_days) as keep

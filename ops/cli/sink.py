@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -117,8 +118,9 @@ def run_until_stopped(consumers: list[Consuming], hourly: Callable[[], None]) ->
     over.wait()
     for consumer in consumers:
         consumer.stop()
+    deadline = time.monotonic() + STOP_TIMEOUT_S
     for thread in threads:
-        thread.join(STOP_TIMEOUT_S)
+        thread.join(max(0.0, deadline - time.monotonic()))
     return failed.is_set()
 
 

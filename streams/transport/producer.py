@@ -1,6 +1,7 @@
 """`app.send` and `topic.send`: part of the current step, or, outside of steps, an idempotent produce."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Awaitable, Mapping
 from typing import Any
@@ -10,8 +11,10 @@ from confluent_kafka import Producer as KafkaProducer
 from faust.transport import base
 from faust.types.tuples import TP, RecordMetadata
 
-from streams.acknowledgement import refusal
+from streams.acknowledgement import refusal, retire, unmasked
 from streams.transport.step import current_step
+
+log = logging.getLogger(__name__)
 
 _FLUSH_S = 10.0
 
@@ -103,7 +106,13 @@ class Producer(base.Producer):
 
     def _poll(self) -> None:
         while self._polling:
-            self._producer.poll(0.1)
+            try:
+                with unmasked():
+                    self._producer.poll(0.1)
+            except KafkaException as error:  # a fatal one: this client is over
+                log.warning("plain producer replaced: %s", error)
+                old, self._producer = self._producer, KafkaProducer(self.app.engine.plain_producer())
+                retire(old)
 
 
 def _resolve(future: "asyncio.Future[Any]", error: KafkaError | None, record: Message) -> None:

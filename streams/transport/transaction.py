@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from streams.acknowledgement import unmasked
 from streams.transport import identity, offset_metadata, positions
 from streams.transport.batch import Batch, Position
 from streams.transport.config import EngineConfig
@@ -91,8 +92,9 @@ class Transactor:
         producer = self._producer
         if producer is None:
             raise ProducerFatal("there is no producer")
+        outbox = Outbox()
         try:
-            self._write(producer, batches, metadata)
+            self._write(producer, outbox, batches, metadata)
         except KafkaException as failure:
             error = failure.args[0]
             self._metrics.aborts.inc()
@@ -100,20 +102,21 @@ class Transactor:
             if error.fatal():
                 raise ProducerFatal(str(error)) from failure
             self._abort(producer)
+            if outbox.reports.has_failures:
+                self.connect()
             return False
         return True
 
-    def _write(self, producer: Producer, batches: Sequence[Batch], metadata: bytes) -> None:
+    def _write(self, producer: Producer, outbox: Outbox, batches: Sequence[Batch], metadata: bytes) -> None:
         producer.begin_transaction()
-        outbox = Outbox(producer)
         for batch in batches:
-            outbox.send(batch)
+            outbox.send(producer, batch)
         offsets = [_group_offset(position) for batch in batches for position in batch.positions]
         # After a time-out this call is not repeated but aborted: repeating it was seen to hang for ever.
         self._call(producer.send_offsets_to_transaction, offsets, metadata, _CALL_S)
         # The commit would wait for the same, and then it would be too late to look.
         self._until_reported(producer)
-        outbox.check()
+        outbox.reports.check()
         self._until_clear(producer.commit_transaction, _COMMIT_S)
 
     def _until_reported(self, producer: Producer) -> None:
@@ -148,7 +151,8 @@ class Transactor:
         """Every transactional call passes here, so that the watchdog sees one that hangs."""
         self.calls_begun += 1
         try:
-            return function(*args)
+            with unmasked():
+                return function(*args)
         finally:
             self.calls_ended = self.calls_begun
 

@@ -1,9 +1,9 @@
 from unittest.mock import Mock
 
 import pytest
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError, KafkaException, Message
 
-from streams.acknowledgement import refusal
+from streams.acknowledgement import Reports, refusal
 
 FAILED = KafkaError(KafkaError._MSG_TIMED_OUT)
 
@@ -30,3 +30,26 @@ def test_a_record_without_an_offset_is_not_known_to_be_written_and_its_transacti
     assert "jobs [3]" in found.str()
     assert found.txn_requires_abort()
     assert not found.fatal()
+
+
+def test_a_transaction_of_which_everything_is_written_is_well() -> None:
+    reports = Reports()
+    reports.note(None, report(0))
+    reports.check()
+    assert not reports.has_failures
+
+
+def test_one_record_that_is_not_known_to_be_written_is_enough() -> None:
+    reports = Reports()
+    for offset in (3, None, 4):
+        reports.note(None, report(offset))
+    with pytest.raises(KafkaException, match=r"jobs \[3\]"):
+        reports.check()
+    assert not reports.has_failures
+
+
+def test_what_was_given_up_is_told_apart() -> None:
+    reports = Reports()
+    reports.note(FAILED, report(None))
+    reports.check()
+    assert reports.has_failures
