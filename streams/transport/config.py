@@ -29,7 +29,9 @@ class EngineConfig:
     """Classic protocol only: with KIP-848 the broker's `group.consumer.session.timeout.ms` counts."""
     rebalance_timeout_s: float = 60.0
     linger_s: float = 0.05
-    """Under load a transaction is filled for so long; an idle process commits at once."""
+    """Under load a transaction is filled for so long at least; an idle process commits at once."""
+    linger_max_s: float = 0.2
+    """And for so long at most, where committing itself takes long."""
     busy_records: int = 200
     """More records than this in a transaction count as load."""
     batch_records: int = 5_000
