@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -13,7 +12,9 @@ from prometheus_client import CollectorRegistry
 from streams.transport import transaction
 from streams.transport.batch import Batch
 from streams.transport.config import EngineConfig
+from streams.transport.limits import Limits
 from streams.transport.metrics import EngineMetrics
+from streams.transport.owned import OwnedPartition
 from streams.transport.transaction import Transactor
 
 Report = Callable[[KafkaError | None, Message], None]
@@ -76,8 +77,7 @@ def transactor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Transactor:
 
 
 def batch() -> Batch:
-    owned: Any = Mock(is_closed=False)
-    made = Batch(owned)
+    made = Batch(OwnedPartition(0, Limits(1_000, dict), lambda _: None))
     made.outputs = [("out", b"v", b"k", 0, None)]
     return made
 
