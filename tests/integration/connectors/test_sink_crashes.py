@@ -73,7 +73,8 @@ def database(database_url: str) -> str:
 
 @pytest.fixture
 def feed(kafka_bootstrap: str) -> Iterator[Feed]:
-    made = Feed.create(kafka_bootstrap, f"sink-{secrets.token_hex(4)}.", partitions=2)
+    # Each of two sinks has two writers: with fewer partitions one sink might get none.
+    made = Feed.create(kafka_bootstrap, f"sink-{secrets.token_hex(4)}.", partitions=4)
     yield made
     made.delete()
 
