@@ -138,21 +138,25 @@ class Worker:
     async def _clock(self) -> None:
         if self._leasing is not None:
             self._leasing.start(self._machine)
+        now, behind_s = asyncio.get_running_loop().time, 0.0
         while True:
-            self.tick()
+            self.tick(behind_s)
+            due = now() + TICK_S
             await asyncio.sleep(TICK_S)
             # After a large chunk its jobs are first to run, and most to end: a job that only stood in the
             # loop's queue is not long-running, and is not to be written as such.
             await asyncio.sleep(0)
+            behind_s = max(0.0, now() - due)
 
-    def tick(self) -> None:
-        """Time has passed for the core."""
-        self._machine.tick(self._present())
+    def tick(self, behind_s: float = 0.0) -> None:
+        """Time has passed for the core; the loop was so far behind."""
+        present = self._present()
+        self._machine.tick(present, behind_s)
         if self._leasing is not None:
             self._leasing.tick()
         for partition, owned in self._owned.items():
             if not owned.is_stopping:
-                self._metrics.expired.inc(self._expiry.go_on(partition, *self._present()))
+                self._metrics.expired.inc(self._expiry.go_on(partition, present.wall, present.steady))
         self._measure()
 
     def _measure(self) -> None:

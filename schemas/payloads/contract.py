@@ -70,10 +70,13 @@ class Contract(BaseModel):
     def parse(cls, data: str | bytes) -> Self:
         """The typed data of a JSON text; ContractError with every problem when it does not hold."""
         try:
-            found = cls.model_validate_json(data, strict=True, by_alias=True, by_name=False)
+            # As `model_validate_json` does, without its detour.
+            found: Self = cls.__pydantic_validator__.validate_json(
+                data, strict=True, by_alias=True, by_name=False
+            )
         except ValidationError as error:
             raise ContractError(problems_of(error, "data")) from None
-        if not found.model_extra:
+        if not found.__pydantic_extra__:
             _share(found)
         return found
 
@@ -85,7 +88,7 @@ _NO_MEMBERS: dict[str, Any] = {}
 
 
 def _share(found: Contract) -> None:
-    given = found.model_fields_set
+    given = found.__pydantic_fields_set__
     object.__setattr__(found, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
     object.__setattr__(found, "__pydantic_extra__", _NO_MEMBERS)
 

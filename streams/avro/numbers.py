@@ -3,7 +3,6 @@
 Reading takes the bytes, the place behind the first byte of the number, and that byte.
 """
 
-from functools import lru_cache
 from struct import Struct
 from typing import NoReturn
 
@@ -14,6 +13,7 @@ _SMALL = 8_192
 _TIME_BYTES = 6
 _TIMES = 4_096
 _times: dict[bytes, int] = {}
+_written: dict[int, bytes] = {}
 
 
 def varint(number: int) -> bytes:
@@ -29,18 +29,22 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-# The same time, offset or length comes again and again.
-_remembered = lru_cache(4_096)(varint)
-
-
 class Varints(dict[int, bytes]):
-    """Number -> its bytes; a small one that was asked for stays at hand."""
+    """Number -> its bytes; a small one that was asked for stays at hand, and a time for a while."""
 
     def __missing__(self, number: int) -> bytes:
-        if not 0 <= number < _SMALL:
-            return _remembered(number)
-        found = self[number] = varint(number)
-        return found
+        if 0 <= number < _SMALL:
+            found = self[number] = varint(number)
+            return found
+        known = _written.get(number)
+        if known is not None:
+            return known
+        made = varint(number)
+        if len(made) == _TIME_BYTES:
+            if len(_written) >= _TIMES:
+                _written.clear()
+            _written[number] = made
+        return made
 
 
 NUMBER = Varints()

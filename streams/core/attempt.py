@@ -19,6 +19,9 @@ from streams.core.ports import Hands, Time
 
 # A job that runs longer than this lets its source offset go, so that others' offsets can be committed.
 LONG_RUNNING_S = 0.1
+# Of a loop that is behind, from the handler's start to the end that the core hears of: its start, its timer,
+# its task's next step. However far it is behind, an offset is let go after the longest.
+TURNS, LONGEST_S = 3, 1.0
 # Ownership was proved when a check-in was committed; a call may start no later than this after it was sent.
 CHECK_IN_VALID_S = 2.0
 PROGRESS_EVERY_S = 0.5
@@ -99,9 +102,13 @@ def is_checked_in(attempt: Attempt, time: Time) -> bool:
     return entry.checked_in and entry.at is None and is_valid(attempt, time)
 
 
-def is_long(attempt: Attempt, time: Time) -> bool:
-    """Whether it has been running long enough to let its source offset go."""
-    return time.steady - attempt.since >= LONG_RUNNING_S
+def is_long(attempt: Attempt, time: Time, behind_s: float) -> bool:
+    """Whether it has been running long enough to let its source offset go.
+
+    Some turns of a loop that is `behind_s` are not the handler's time: it may have ended, unheard.
+    """
+    longest = min(LONG_RUNNING_S + TURNS * behind_s, max(LONG_RUNNING_S, LONGEST_S))
+    return time.steady - attempt.since >= longest
 
 
 def may_report(attempt: Attempt, stage: str | None, time: Time) -> bool:

@@ -42,11 +42,11 @@ class Lasting:
         writes = outcome.progressed(attempt.entry, time.wall, percentage, stage, message)
         self._writing.write(attempt.home, attempt.entry, writes)
 
-    def tick(self, time: Time) -> None:
-        """Time has passed."""
+    def tick(self, time: Time, behind_s: float) -> None:
+        """Time has passed, in which whoever runs the handlers was so far behind."""
         recent, long = self._recent, self._long
         left = AT_ONCE
-        while recent and left and (recent[0].over or rules.is_long(recent[0], time)):
+        while recent and left and (recent[0].over or rules.is_long(recent[0], time, behind_s)):
             left -= not recent[0].over
             self._let_go(recent.popleft())
         while long and left and (long[0].over or time.steady - long[0].since >= STAYS_S):

@@ -122,12 +122,15 @@ class Machine:
             self._intake.take(self._homes[partition], lane, entries, time)
             self._turns.start(time)
 
-    def tick(self, time: Time) -> None:
-        """Time has passed: what is due takes its turn, what runs for long lets its offset go."""
+    def tick(self, time: Time, behind_s: float = 0.0) -> None:
+        """Time has passed: what is due takes its turn, what runs for long lets its offset go.
+
+        `behind_s`: how late this event comes, because other work was before it.
+        """
         for home in self._homes.values():
             if not home.closing:
                 home.scheduler.due(time.wall)
-        self._lasting.tick(time)
+        self._lasting.tick(time, behind_s)
         self._standing.tick(time)
         self._cancelling.tick(self._homes.values(), time)
         for attempt in self._limited.lost(time):

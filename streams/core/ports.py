@@ -4,7 +4,7 @@ Shells implement these: the worker on the engine, the simulator on its model of 
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from schemas.records import DeadLetter, Failure, IdempotencyEntry, Parked
 from streams.core.entry import Entry
@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from streams.core.attempt import Attempt
 
 
-class Time(NamedTuple):
+class Time:
     """When an event happened.
 
     `wall` is in ms since the epoch and may be set back; `steady` in seconds never is, and goes on while the
     process is stopped.
     """
 
-    wall: int
-    steady: float
+    __slots__ = ("steady", "wall")
+
+    def __init__(self, wall: int, steady: float) -> None:
+        self.wall, self.steady = wall, steady
 
 
 class Unwritable(Exception):  # noqa: N818

@@ -1,7 +1,8 @@
 """Runs coroutines one after the other in one task, as long as they end without waiting.
 
 A task costs more than many a handler. So those that end at their first step share one; the first that waits
-keeps it, to be waited for and cancelled like any task, and those behind it get another.
+keeps it, to be waited for and cancelled like any task, and those behind it get two others: so many that wait
+have all begun after a few turns of the loop, and one task is in vain where the others do not.
 """
 
 import asyncio
@@ -105,43 +106,42 @@ class Bursts:
     def __init__(self, spawn: Callable[[Burst], object]) -> None:
         self._spawn = spawn
         self._waiting: deque[Work] = deque()
-        self._has_next = False
-        """Whether a task will take, or is taking, those that have not begun."""
+        self._tasks = 0
+        """Those that will take, or are taking, what has not begun."""
 
     def add(self, work: Work) -> None:
         """It begins soon, after those that were added before."""
         self._waiting.append(work)
-        if not self._has_next:
-            self._start()
+        self._see_to(1)
 
     def begin(self) -> tuple[Work | None, Any]:
         """Do what was added, in the current task, until one of them waits: that one, and what for."""
         task = asyncio.current_task()
         assert task is not None
+        met_one = False
         try:
             for _ in range(len(self._waiting)):  # what comes meanwhile has its turn after others of the loop
                 work = self._waiting.popleft()
                 waited = work.begin(task)
                 if not work.is_over:
+                    met_one = True
                     return work, waited
                 if task.cancelling() or getattr(task, "_must_cancel", False):
                     break  # what one of them did to its task is not to meet another
         finally:
-            self._hand_over()
+            self._tasks -= 1
+            self._see_to(self._tasks + 2 if met_one else 1)
         return None, None
 
     def cancel(self) -> None:
         """The partition went before any of them began."""
         for work in self._waiting:
             work.cancel()
-        self._hand_over()
+        self._tasks -= 1
+        self._see_to(1)
 
-    def _start(self) -> None:
-        self._has_next = True
-        self._spawn(Burst(self))
-
-    def _hand_over(self) -> None:
-        """The others get another task."""
-        self._has_next = False
-        if self._waiting:
-            self._start()
+    def _see_to(self, tasks: int) -> None:
+        """So many tasks take what has not begun, if there is that much."""
+        while self._tasks < min(tasks, len(self._waiting)):
+            self._tasks += 1
+            self._spawn(Burst(self))

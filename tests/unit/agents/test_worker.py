@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -125,6 +126,21 @@ async def test_a_record_that_does_not_decode_is_a_letter_and_the_next_one_runs(r
     assert [letter.source_offset for letter in rig.app.letters()] == [0, 1]
     assert rig.app.letters()[0].tier == 2
 
+
+async def test_a_loop_that_is_behind_makes_no_job_a_long_one(rig: Rig) -> None:
+    async def turns(count: int) -> None:
+        for _ in range(count):
+            time.sleep(0.05)  # noqa: ASYNC251 - so long the loop does something else
+            await asyncio.sleep(0)
+
+    clock = asyncio.create_task(rig.app.clock())
+    await turns(4)
+    await rig.feed("a")
+    await turns(4)
+    rig.let_go("a")
+    await until(lambda: rig.worker._machine.running == 0)
+    clock.cancel()
+    assert len(rig.app.partition.sent) == 1  # of a long one there are two
 
 async def test_a_retry_parks_what_stands_behind_it_and_runs_first_when_due(
     rig: Rig, monkeypatch: pytest.MonkeyPatch

@@ -160,6 +160,22 @@ def test_a_job_that_runs_on_lets_its_offset_go_once(machine: Machine, world: Wor
     assert world.told == ["run j0", "write j0 active"]
 
 
+def test_turns_of_a_loop_that_is_behind_make_no_job_a_long_one(machine: Machine, world: World) -> None:
+    arrive(machine, job(0))
+    machine.tick(at(0.3), behind_s=0.1)
+    assert world.told == ["run j0"]
+    machine.tick(at(0.41), behind_s=0.1)
+    assert world.told == ["run j0", "write j0 active"]
+
+
+def test_a_long_job_lets_its_offset_go_however_far_the_loop_is_behind(machine: Machine, world: World) -> None:
+    arrive(machine, job(0))
+    machine.tick(at(0.9), behind_s=60)
+    assert world.told == ["run j0"]
+    machine.tick(at(1.1), behind_s=60)
+    assert world.told == ["run j0", "write j0 active"]
+
+
 def test_those_behind_a_job_that_runs_for_long_let_their_offsets_go(machine: Machine, world: World) -> None:
     """A hundred of them held up the offsets of the whole partition."""
     arrive(machine, job(0), job(1))

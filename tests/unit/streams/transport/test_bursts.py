@@ -204,3 +204,28 @@ async def test_what_ended_is_freed_without_the_collector(rig: Rig) -> None:
         assert seen() is None
     finally:
         gc.enable()
+
+
+async def test_so_many_that_wait_have_begun_after_a_few_turns_of_the_loop(rig: Rig) -> None:
+    gate = asyncio.Event()
+    names = [f"w{n}" for n in range(100)]
+    for name in names:
+        rig.start(name, gate.wait)
+    for _ in range(8):
+        await asyncio.sleep(0)
+    assert list(rig.tasks) == names
+    gate.set()
+    await rig.until(*names)
+
+
+async def test_what_ends_at_once_behind_one_that_waits_shares_a_task_again(rig: Rig) -> None:
+    gate = asyncio.Event()
+    rig.start("waits", gate.wait)
+    names = [f"w{n}" for n in range(100)]
+    for name in names:
+        rig.start(name)
+    await rig.until(*names)
+    assert len({rig.tasks[name] for name in names}) == 1
+    assert len(rig.owned.tasks) <= 3
+    gate.set()
+    await rig.until("waits")
