@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.avro.names import NAMES, share
+from streams.avro.names import NAMES, WRITTEN, share, written
 from streams.avro.numbers import NUMBER, pack, unknown, unpack
 from streams.avro.numbers import read_count as count, read_length as length, read_long as long
 """

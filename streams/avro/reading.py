@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from streams.avro.names import NAMES, share
+from streams.avro.names import FIELDS, NAMES, share
 from streams.avro.numbers import read_count, read_length, read_long, unknown, unpack
 from streams.avro.source import Field, Schema, Source, fields_of, indented, inside, nullable, unsupported
 
@@ -23,8 +23,6 @@ theirs, which the caller must compare. Time and memory are bounded by the bytes,
 # So many fields in a row that may be null are worth a look whether all are.
 _RUN = 3
 _LENGTH = ["n = b[p]; p += 1", "if n > 127 or n & 1: n, p = length(b, p, n)", "q = p + (n >> 1)"]
-# Fields that say the same in most records: one text for all of them, found for the price of making another.
-_SHARED = {"queue", "type", "backoff", "source_topic"}
 _NAME = [*_LENGTH, "{into} = NAMES.get(b[p:q]) or share(b[p:q]); p = q"]
 _LONG = ["n = b[p]; p += 1", "if n > 127: n, p = long(b, p, n)", "{into} = (n >> 1) ^ -(n & 1)"]
 _SIMPLE = {
@@ -89,7 +87,7 @@ def add_reader(source: Source, schema: Schema, record: Any) -> str:
 
 
 def _field(source: Source, field: Field, into: str) -> list[str]:
-    if field.name in _SHARED and field.schema == "string" and field.hint is not None:
+    if field.name in FIELDS and field.schema == "string" and field.hint is not None:
         return [line.format(into=into) for line in _NAME]
     return _value(source, field.schema, field.hint, into)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from streams.avro.names import FIELDS, WRITTEN, written
 from streams.avro.numbers import NUMBER, pack
-from streams.avro.source import Schema, Source, fields_of, indented, inside, nullable, unsupported
+from streams.avro.source import Field, Schema, Source, fields_of, indented, inside, nullable, unsupported
 
 Write = Callable[[Any], bytes]
 """A record to its bytes. An error when a value is not of its field's type."""
@@ -19,7 +20,11 @@ _SIMPLE = {
     "long": ["{into} = NUMBER[{value}]"],
     "double": ["{into} = pack({value})"],
     "boolean": [r"{into} = b'\1' if {value} else b'\0'"],
-    "string": ["{value} = {value}.encode()", "{into} = NUMBER[len({value})] + {value}"],
+    # A compiler makes the most of a text and its bytes when each has a variable of its type.
+    "string": [
+        "text_{value}: str = {value}", "bytes_{value} = text_{value}.encode()",
+        "{into} = NUMBER[len(bytes_{value})] + bytes_{value}",
+    ],
     "bytes": ["{into} = NUMBER[len({value})] + {value}"],
 }
 
@@ -33,7 +38,7 @@ def writer_of(schema: Schema, record: type[msgspec.Struct]) -> Write:
 
 def writers() -> Source:
     """For functions that write, none yet."""
-    return Source(NUMBER=NUMBER, pack=pack)
+    return Source(NUMBER=NUMBER, pack=pack, WRITTEN=WRITTEN, written=written)
 
 
 def add_writer(source: Source, schema: Schema, record: Any) -> str:
@@ -43,10 +48,16 @@ def add_writer(source: Source, schema: Schema, record: Any) -> str:
     pieces = []
     for field in fields_of(schema, record):
         value, piece = source.fresh("v"), source.fresh("p")
-        body += [f"{value} = o.{field.name}", *_value(source, field.schema, field.hint, value, piece)]
+        body += [f"{value} = o.{field.name}", *_field(source, field, value, piece)]
         pieces.append(piece)
     source.add(f"def {name}(o: Any) -> bytes:", [*body, f"return b''.join(({', '.join(pieces)},))"])
     return name
+
+
+def _field(source: Source, field: Field, value: str, into: str) -> list[str]:
+    if field.name in FIELDS and field.schema == "string":
+        return [f"{into} = WRITTEN.get({value}) or written({value})"]
+    return _value(source, field.schema, field.hint, value, into)
 
 
 def _value(source: Source, schema: Schema, hint: Any, value: str, into: str) -> list[str]:

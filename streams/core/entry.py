@@ -10,11 +10,19 @@ from schemas.states import State
 KEPT_ERRORS = 10
 # Asked several times a job: finding a member by its value costs ten times as much.
 _LANES = tuple(Lane)
+# A document that somebody works on has many jobs in a short time.
+_DIGESTS: dict[str, bytes] = {}
+_KEPT_DIGESTS = 4_096
 
 
 def position(ordering_key: str, lane: int, offset: int) -> bytes:
     """The key of a parked job: one prefix scan over the first 16 bytes gives a key's jobs in their order."""
-    return digest(ordering_key) + lane.to_bytes(1, "big") + offset.to_bytes(8, "big")
+    known = _DIGESTS.get(ordering_key)
+    if known is None:
+        if len(_DIGESTS) >= _KEPT_DIGESTS:
+            _DIGESTS.clear()
+        known = _DIGESTS[ordering_key] = digest(ordering_key)
+    return known + lane.to_bytes(1, "big") + offset.to_bytes(8, "big")
 
 
 class Entry:
