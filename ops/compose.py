@@ -32,10 +32,13 @@ from streams.settings import Settings
 from streams.topics import Topology
 from streams.transport.errors import Exit
 
+# Workers begin with what is committed: in a burst they are not to wait for thousands.
+ROUTED_AT_ONCE = 2_000
+
 
 def router(settings: Settings, metrics: CollectorRegistry) -> role.Made:
     """The router's app."""
-    app = role.engine_app("router", settings, metrics)
+    app = role.engine_app("router", settings, metrics, batch_records=ROUTED_AT_ONCE)
     Router(app, Topology.of(settings.kafka), codec(settings.kafka), RouterMetrics(metrics)).attach()
     return app, role.nothing
 

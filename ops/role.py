@@ -24,7 +24,9 @@ async def nothing() -> None:
     """For a role that has nothing to close."""
 
 
-def engine_app(name: str, settings: Settings, metrics: CollectorRegistry) -> EngineApp:
+def engine_app(
+    name: str, settings: Settings, metrics: CollectorRegistry, batch_records: int = EngineConfig.batch_records
+) -> EngineApp:
     """The app of a role: its consumer group is `<prefix><name>`, its state under the data folder."""
     kafka, process = settings.kafka, settings.process
     config = EngineConfig(
@@ -32,6 +34,7 @@ def engine_app(name: str, settings: Settings, metrics: CollectorRegistry) -> Eng
         instance=process.instance,
         state_dir=process.data_dir / "state",
         protocol=kafka.group_protocol,
+        batch_records=batch_records,
         extra=_connection(kafka),
     )
     return EngineApp(

@@ -39,7 +39,7 @@ class Committer:
         self._config, self._transactor, self._thread = config, transactor, thread
         self._owned, self._on_fatal, self._metrics = owned, on_fatal, metrics
         self._turn = asyncio.Lock()
-        self._work, self._full = asyncio.Event(), asyncio.Event()
+        self._work, self._full, self._taken = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._waiting_records = self._last_records = 0
         self._commit_s = 0.0
 
@@ -49,6 +49,12 @@ class Committer:
         self._work.set()
         if self._waiting_records >= self._config.batch_records:
             self._full.set()
+
+    async def room(self) -> None:
+        """Return when the next transaction is not full: one grows no larger while another is slow."""
+        while self._full.is_set():
+            self._taken.clear()
+            await self._taken.wait()
 
     async def run(self) -> None:
         """Commit for ever."""
@@ -65,6 +71,7 @@ class Committer:
         async with self._turn:
             self._work.clear()
             self._full.clear()
+            self._taken.set()
             self._waiting_records = 0
             batches = [batch for partition in list(owned) if (batch := partition.take()) is not None]
             if batches:

@@ -35,7 +35,8 @@ class EngineConfig:
     busy_records: int = 200
     """More records than this in a transaction count as load."""
     batch_records: int = 5_000
-    """A transaction that holds so many records is committed without waiting for `linger_s`."""
+    """A transaction that holds so many records is committed without waiting for `linger_s`, and nothing more
+    is delivered while so many are complete behind one that is under way."""
     chunk_records: int = 1_000
     backlog_records: int = 4_000
     window: int = MAX_WINDOW

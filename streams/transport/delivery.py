@@ -41,8 +41,10 @@ class Delivery:
         on_message: Callable[[ConsumerMessage], Awaitable[None]],
         chunked: Callable[[str], bool],
         generation: Callable[[], int],
+        room: Callable[[], Awaitable[None]],
     ) -> None:
         self._on_message, self._chunked, self._generation = on_message, chunked, generation
+        self._room = room
         self._queues: dict[Tracker, deque[Fetched]] = {}
         self._served: dict[tuple[str, int], int] = {}
         self._turn = 0
@@ -63,6 +65,7 @@ class Delivery:
             while not self._queues:
                 self._wake.clear()
                 await self._wake.wait()
+            await self._room()
             since += await self._hand_over(self._take())
             if since >= TURN_RECORDS or not self._queues:
                 since = 0

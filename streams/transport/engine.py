@@ -74,7 +74,7 @@ class Engine:
             self.assignment.owned.values, self._on_fatal, metrics,
         )  # fmt: skip
         self.assignment.commit, self.assignment.on_work = self._committer.commit, self._committer.work_done
-        self._delivery = Delivery(on_message, chunked, generation)
+        self._delivery = Delivery(on_message, chunked, generation, self._committer.room)
         self._polling: ConsumeThread | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._fatals: deque[float] = deque(maxlen=_FATALS)

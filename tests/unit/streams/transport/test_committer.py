@@ -65,3 +65,22 @@ async def test_but_for_no_longer_than_is_set(tmp_path: Path) -> None:
 async def test_without_load_nothing_is_waited_for(tmp_path: Path) -> None:
     committing = asyncio.create_task(begun(BUSY, tmp_path, linger_s=3_600.0, linger_max_s=3_600.0))
     assert len(await asyncio.wait_for(committing, 30)) == 2
+
+
+async def test_there_is_room_until_a_full_transaction_waits(tmp_path: Path) -> None:
+    partition: Any = Mock()
+    partition.take.return_value = Mock(records=10, changes=[])
+    config = EngineConfig(bootstrap_servers="nowhere:1", instance="a", state_dir=tmp_path, batch_records=10)
+    metrics = EngineMetrics(CollectorRegistry())
+    thread: Any = Slow()
+    committer = Committer(config, Mock(), thread, lambda: [partition], Mock(), metrics)
+    committer.work_done(9)
+    await asyncio.wait_for(committer.room(), 30)
+    committer.work_done(1)
+    waiting = asyncio.ensure_future(committer.room())
+    done, _ = await asyncio.wait([waiting], timeout=COMMIT_S)
+    assert not done
+    committing = asyncio.create_task(committer.run())
+    await asyncio.wait_for(waiting, 30)
+    assert len(thread.begun) == 1
+    committing.cancel()

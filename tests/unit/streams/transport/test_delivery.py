@@ -67,6 +67,33 @@ def test_markers_at_the_end_of_the_log_are_passed() -> None:
     assert (tracker.base, tracker.next) == (7, 7)
 
 
+async def at_once() -> None:
+    """There is room."""
+
+
+async def test_nothing_is_delivered_while_there_is_no_room() -> None:
+    room, seen = asyncio.Event(), []
+
+    async def note(message: Any) -> None:
+        seen.append(message.offset)
+
+    async def wait_for_room() -> None:
+        await room.wait()
+
+    delivery = Delivery(note, lambda _: True, lambda: 0, wait_for_room)
+    owned, tracker = OwnedPartition(0, Limits(1_000, dict), lambda _: None), Tracker("t", 0, 0)
+    delivery.put([Fetched(owned, tracker, records([0]))])
+    running = asyncio.ensure_future(delivery.run())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not seen
+    room.set()
+    async with asyncio.timeout(30):
+        while not seen:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    running.cancel()
+
+
 async def test_a_quiet_topic_does_not_wait_for_what_was_fetched_of_busy_ones() -> None:
     seen: list[tuple[str, int]] = []
 
@@ -75,7 +102,7 @@ async def test_a_quiet_topic_does_not_wait_for_what_was_fetched_of_busy_ones() -
 
     owned = OwnedPartition(0, Limits(1_000, dict), lambda _: None)
     bulk, normal, urgent = (Tracker(name, 0, 0) for name in ("bulk", "normal", "urgent"))
-    delivery = Delivery(note, lambda _: True, lambda: 0)
+    delivery = Delivery(note, lambda _: True, lambda: 0, at_once)
     for start in range(0, 30, 10):
         found = records(list(range(start, start + 10)))
         delivery.put([Fetched(owned, tracker, found) for tracker in (bulk, normal)])
