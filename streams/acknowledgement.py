@@ -42,6 +42,17 @@ def unmasked() -> Iterator[None]:
         raise
 
 
+def serve(producer: Producer, wait_s: float) -> KafkaError | None:
+    """Hand out the reports that come within `wait_s`; the error that ended the client, if one did."""
+    try:
+        with unmasked():
+            producer.poll(wait_s)
+    except KafkaException as error:
+        fatal: KafkaError = error.args[0]
+        return fatal
+    return None
+
+
 def retire(producer: Producer) -> None:
     """End a client that failed for good: what it held is reported as failed. Blocks a second at most."""
     producer.purge()

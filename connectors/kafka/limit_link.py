@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_END, KafkaError, KafkaException, Message, Pro
 from connectors.kafka.producer import client_config
 from schemas.errors import DecodeError
 from schemas.records import LimitGrant, LimitRequest
-from streams.acknowledgement import refusal, retire, unmasked
+from streams.acknowledgement import refusal, retire, serve
 from streams.codec import Codec
 from streams.log import get
 from streams.settings import KafkaSettings
@@ -61,11 +61,8 @@ class LimitLink:
             return
         for request in requests:
             self._send(self._producer, request)
-        try:
-            with unmasked():
-                self._producer.poll(0)
-        except KafkaException as error:  # a fatal one
-            log.warning("the producer of requests for tokens is replaced", error=error.args[0].str())
+        if (fatal := serve(self._producer, 0)) is not None:
+            log.warning("the producer of requests for tokens is replaced", error=fatal.str())
             retire(self._producer)
             self._producer = Producer(client_config(self._kafka))
 

@@ -17,7 +17,7 @@ from confluent_kafka import Producer as Client
 
 from connectors.kafka.transaction import TransactionalBatch
 from schemas.errors import ContractError, UnavailableError
-from streams.acknowledgement import refusal, retire, unmasked
+from streams.acknowledgement import refusal, retire, serve
 from streams.log import get
 from streams.settings import KafkaSettings
 
@@ -145,11 +145,8 @@ class Producer:
             client = self._client
             if client is None:
                 return
-            try:
-                with unmasked():
-                    client.poll(_POLL_S)
-            except KafkaException as error:  # a fatal one
-                log.warning("producer failed", error=error.args[0].str())
+            if (fatal := serve(client, _POLL_S)) is not None:
+                log.warning("producer failed", error=fatal.str())
                 self._broken.set()
             if self._broken.is_set():
                 self._renew(client)

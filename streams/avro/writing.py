@@ -22,7 +22,8 @@ _SIMPLE = {
     "boolean": [r"{into} = b'\1' if {value} else b'\0'"],
     # A compiler makes the most of a text and its bytes when each has a variable of its type.
     "string": [
-        "text_{value}: str = {value}", "bytes_{value} = text_{value}.encode()",
+        "text_{value}: str = {value}",
+        "bytes_{value} = text_{value}.encode()",
         "{into} = NUMBER[len(bytes_{value})] + bytes_{value}",
     ],
     "bytes": ["{into} = NUMBER[len({value})] + {value}"],

@@ -11,12 +11,13 @@ from confluent_kafka import Producer as KafkaProducer
 from faust.transport import base
 from faust.types.tuples import TP, RecordMetadata
 
-from streams.acknowledgement import refusal, retire, unmasked
+from streams.acknowledgement import refusal, retire, serve
 from streams.transport.step import current_step
 
 log = logging.getLogger(__name__)
 
 _FLUSH_S = 10.0
+_POLL_S = 0.1
 
 
 class Producer(base.Producer):
@@ -106,11 +107,8 @@ class Producer(base.Producer):
 
     def _poll(self) -> None:
         while self._polling:
-            try:
-                with unmasked():
-                    self._producer.poll(0.1)
-            except KafkaException as error:  # a fatal one: this client is over
-                log.warning("plain producer replaced: %s", error)
+            if (fatal := serve(self._producer, _POLL_S)) is not None:
+                log.warning("plain producer replaced: %s", fatal)
                 old, self._producer = self._producer, KafkaProducer(self.app.engine.plain_producer())
                 retire(old)
 

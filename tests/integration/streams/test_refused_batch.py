@@ -1,5 +1,6 @@
 """A record that a broker refused is not committed as written, although librdkafka says that it is."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,22 +15,30 @@ from tests.refusal import RefusesFirst
 LARGE = 600_000
 
 
+async def carried_out(
+    cluster: Cluster, app: Any, broker: RefusesFirst, act: Callable[[Any, bytes], Any]
+) -> None:
+    """Two records are acted on; the first transaction meets the refusal."""
+
+    async def work(stream: Any) -> None:
+        async for chunk in stream:
+            for record in chunk.records:
+                act(chunk, record.value())
+
+    app.agent(app.chunks(cluster.topic("in")), name="work")(work)
+    cluster.produce("in", b"1", b"2")
+    async with running(app):
+        await until(lambda: count(app, "records") == 2)
+        assert broker.has_refused
+        assert count(app, "aborts") == 1
+
+
 async def test_a_transaction_whose_first_batch_was_refused_is_made_again(cluster: Cluster) -> None:
     cluster.create("in", "out")
-    with RefusesFirst(cluster.bootstrap, cluster.topic("out")) as broker:
+    out = cluster.topic("out")
+    with RefusesFirst(cluster.bootstrap, out) as broker:
         app = replace(cluster, bootstrap=broker.bootstrap).app()
-
-        async def work(stream: Any) -> None:
-            async for chunk in stream:
-                for record in chunk.records:
-                    chunk.send(cluster.topic("out"), record.value() * LARGE, b"k", 0)
-
-        app.agent(app.chunks(cluster.topic("in")), name="work")(work)
-        cluster.produce("in", b"1", b"2")
-        async with running(app):
-            await until(lambda: count(app, "records") == 2)
-            assert broker.has_refused
-            assert count(app, "aborts") == 1
+        await carried_out(cluster, app, broker, lambda chunk, value: chunk.send(out, value * LARGE, b"k", 0))
     assert [value[:1] for value in cluster.values("out") if value] == [b"1", b"2"]
 
 
@@ -38,18 +47,7 @@ async def test_a_refused_table_entry_is_made_again(cluster: Cluster) -> None:
     with RefusesFirst(cluster.bootstrap, cluster.topic("log")) as broker:
         app = replace(cluster, bootstrap=broker.bootstrap).app()
         table = app.Table("t", changelog=cluster.topic("log"))
-
-        async def work(stream: Any) -> None:
-            async for chunk in stream:
-                for record in chunk.records:
-                    table[record.value()] = record.value() * LARGE
-
-        app.agent(app.chunks(cluster.topic("in")), name="work")(work)
-        cluster.produce("in", b"1", b"2")
-        async with running(app):
-            await until(lambda: count(app, "records") == 2)
-            assert broker.has_refused
-            assert count(app, "aborts") == 1
+        await carried_out(cluster, app, broker, lambda _, value: table.__setitem__(value, value * LARGE))
     assert {record.key() for record in cluster.read("log")} >= {b"1", b"2"}
 
 

@@ -142,6 +142,7 @@ async def test_a_loop_that_is_behind_makes_no_job_a_long_one(rig: Rig) -> None:
     clock.cancel()
     assert len(rig.app.partition.sent) == 1  # of a long one there are two
 
+
 async def test_a_retry_parks_what_stands_behind_it_and_runs_first_when_due(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
