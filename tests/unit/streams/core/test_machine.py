@@ -151,28 +151,19 @@ def test_what_arrives_behind_a_failed_job_is_parked_and_follows_it(machine: Mach
     assert world.told[3:] == ["run j0", "write j0 active+completed", "run j1"]
 
 
-def test_a_job_that_runs_on_lets_its_offset_go_once(machine: Machine, world: World) -> None:
+@pytest.mark.parametrize(
+    ("behind_s", "short", "long"),
+    [(0.0, 0.09, 0.11), (0.1, 0.39, 0.41), (60.0, 0.9, 1.1)],
+    ids=["a loop in time", "a loop that is behind", "no longer than a second"],
+)
+def test_a_job_that_runs_on_lets_its_offset_go_once(
+    machine: Machine, world: World, behind_s: float, short: float, long: float
+) -> None:
     arrive(machine, job(0))
-    machine.tick(at(0.05))
+    machine.tick(at(short), behind_s)
     assert world.told == ["run j0"]
-    machine.tick(at(0.11))
-    machine.tick(at(0.5))
-    assert world.told == ["run j0", "write j0 active"]
-
-
-def test_turns_of_a_loop_that_is_behind_make_no_job_a_long_one(machine: Machine, world: World) -> None:
-    arrive(machine, job(0))
-    machine.tick(at(0.3), behind_s=0.1)
-    assert world.told == ["run j0"]
-    machine.tick(at(0.41), behind_s=0.1)
-    assert world.told == ["run j0", "write j0 active"]
-
-
-def test_a_long_job_lets_its_offset_go_however_far_the_loop_is_behind(machine: Machine, world: World) -> None:
-    arrive(machine, job(0))
-    machine.tick(at(0.9), behind_s=60)
-    assert world.told == ["run j0"]
-    machine.tick(at(1.1), behind_s=60)
+    machine.tick(at(long), behind_s)
+    machine.tick(at(5), behind_s)
     assert world.told == ["run j0", "write j0 active"]
 
 
