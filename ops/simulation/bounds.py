@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # The promises, typed again: a core with other values must not move its own yardstick.
 SHARES = (1.0, 0.9, 0.7)
-LONG_S = 0.1
+LONG_S, BEHIND, LONG_AT_LATEST_S = 0.1, 3, 1.0
 
 
 def check_slot(process: "Process", entry: Entry) -> None:
@@ -29,17 +29,18 @@ def check_slot(process: "Process", entry: Entry) -> None:
             raise Violation("never more that compute than processes", f"{computing} of {limits.processes}")
 
 
-def check_bounds(process: "Process") -> None:
+def check_bounds(process: "Process", behind_s: float) -> None:
     """Its clock has come round: only jobs at work hold slots, memory is bounded, long jobs hold up nobody."""
     running = process.machine.running
     at_work = len(process.executions) + len(process.checking)
     if running != at_work:
         raise Violation("a slot is held by a job at work", f"{running} slots, {at_work} at work")
     _memory(process, running)
+    long_s = min(LONG_S + BEHIND * behind_s, LONG_AT_LATEST_S)
     for execution in process.executions:
         attempt = execution.attempt
         lasts_s = process.world.steady - attempt.since
-        if lasts_s > LONG_S and attempt.entry.step is not None and not (attempt.home.gone or attempt.over):
+        if lasts_s > long_s and attempt.entry.step is not None and not (attempt.home.gone or attempt.over):
             raise Violation("a long job lets its offset go", f"{execution.record.name}, {lasts_s:.3f} s")
 
 

@@ -50,6 +50,7 @@ class Process:
             self.close_gate(gate)  # the orders are read before the first job
         self.clears: list[Control] = []
         self.hear_clears()
+        self.clock_turns = 0
         self.stopped_at: float | None = None
         self.cut_at: float | None = None
 

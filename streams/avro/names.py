@@ -4,7 +4,7 @@ from streams.avro.numbers import NUMBER
 
 MOST = 4_096
 LONGEST = 100
-FIELDS = frozenset({"queue", "type", "backoff", "source_topic", "worker", "from_state", "to_state"})
+RECURRING = frozenset({"queue", "type", "backoff", "source_topic", "worker", "from_state", "to_state"})
 """Where such a text stands: found at hand for the price of making another."""
 NAMES: dict[bytes, str] = {}
 """What was read so far, by its bytes. Bounded, as a producer may write what it likes."""

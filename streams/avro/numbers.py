@@ -12,8 +12,8 @@ _SMALL = 8_192
 # The times of our days in milliseconds have six bytes, and many records share one.
 _TIME_BYTES = 6
 _TIMES = 4_096
-_times: dict[bytes, int] = {}
-_written: dict[int, bytes] = {}
+_times_read: dict[bytes, int] = {}
+_times_written: dict[int, bytes] = {}
 
 
 def varint(number: int) -> bytes:
@@ -36,14 +36,14 @@ class Varints(dict[int, bytes]):
         if 0 <= number < _SMALL:
             found = self[number] = varint(number)
             return found
-        known = _written.get(number)
+        known = _times_written.get(number)
         if known is not None:
             return known
         made = varint(number)
         if len(made) == _TIME_BYTES:
-            if len(_written) >= _TIMES:
-                _written.clear()
-            _written[number] = made
+            if len(_times_written) >= _TIMES:
+                _times_written.clear()
+            _times_written[number] = made
         return made
 
 
@@ -61,7 +61,7 @@ def read_long(raw: bytes, at: int, first: int) -> tuple[int, int]:
     if second < 128:
         return first & 127 | second << 7, at + 1
     # No number's bytes begin another's: what is found ends where it ended before.
-    time = _times.get(raw[at - 1 : at - 1 + _TIME_BYTES])
+    time = _times_read.get(raw[at - 1 : at - 1 + _TIME_BYTES])
     if time is not None:
         return time, at - 1 + _TIME_BYTES
     begun = at - 1
@@ -78,9 +78,9 @@ def read_long(raw: bytes, at: int, first: int) -> tuple[int, int]:
     if number >> 64:
         raise ValueError("a number of more than 64 bits")
     if at - begun == _TIME_BYTES:
-        if len(_times) >= _TIMES:
-            _times.clear()
-        _times[raw[begun:at]] = number
+        if len(_times_read) >= _TIMES:
+            _times_read.clear()
+        _times_read[raw[begun:at]] = number
     return number, at
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from streams.avro.names import FIELDS, NAMES, share
+from streams.avro.names import NAMES, RECURRING, share
 from streams.avro.numbers import read_count, read_length, read_long, unknown, unpack
 from streams.avro.source import Field, Schema, Source, fields_of, indented, inside, nullable, unsupported
 
@@ -87,7 +87,7 @@ def add_reader(source: Source, schema: Schema, record: Any) -> str:
 
 
 def _field(source: Source, field: Field, into: str) -> list[str]:
-    if field.name in FIELDS and field.schema == "string" and field.hint is not None:
+    if field.name in RECURRING and field.schema == "string" and field.hint is not None:
         return [line.format(into=into) for line in _NAME]
     return _value(source, field.schema, field.hint, into)
 

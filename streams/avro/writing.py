@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from streams.avro.names import FIELDS, WRITTEN, written
+from streams.avro.names import RECURRING, WRITTEN, written
 from streams.avro.numbers import NUMBER, pack
 from streams.avro.source import Field, Schema, Source, fields_of, indented, inside, nullable, unsupported
 
@@ -56,7 +56,7 @@ def add_writer(source: Source, schema: Schema, record: Any) -> str:
 
 
 def _field(source: Source, field: Field, value: str, into: str) -> list[str]:
-    if field.name in FIELDS and field.schema == "string":
+    if field.name in RECURRING and field.schema == "string":
         return [f"{into} = WRITTEN.get({value}) or written({value})"]
     return _value(source, field.schema, field.hint, value, into)
 

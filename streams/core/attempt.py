@@ -20,8 +20,9 @@ from streams.core.ports import Hands, Time
 # A job that runs longer than this lets its source offset go, so that others' offsets can be committed.
 LONG_RUNNING_S = 0.1
 # Of a loop that is behind, from the handler's start to the end that the core hears of: its start, its timer,
-# its task's next step. However far it is behind, an offset is let go after the longest.
-TURNS, LONGEST_S = 3, 1.0
+# its task's next step.
+TURNS = 3
+LONG_AT_LATEST_S = 1.0
 # Ownership was proved when a check-in was committed; a call may start no later than this after it was sent.
 CHECK_IN_VALID_S = 2.0
 PROGRESS_EVERY_S = 0.5
@@ -107,14 +108,13 @@ def is_long(attempt: Attempt, time: Time, behind_s: float) -> bool:
 
     Some turns of a loop that is `behind_s` are not the handler's time: it may have ended, unheard.
     """
-    longest = min(LONG_RUNNING_S + TURNS * behind_s, max(LONG_RUNNING_S, LONGEST_S))
-    return time.steady - attempt.since >= longest
+    return time.steady - attempt.since >= min(LONG_RUNNING_S + TURNS * behind_s, LONG_AT_LATEST_S)
 
 
 def may_report(attempt: Attempt, stage: str | None, time: Time) -> bool:
     """At most a record every half second, but one for every new stage.
 
-    None for a job that is not checked in yet: it runs for less than `LONG_RUNNING_S` so far.
+    None before it is written as running.
     """
     if attempt.entry.state is not State.ACTIVE or attempt.entry.step is not None:
         return False

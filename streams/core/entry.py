@@ -12,17 +12,23 @@ KEPT_ERRORS = 10
 _LANES = tuple(Lane)
 # A document that somebody works on has many jobs in a short time.
 _DIGESTS: dict[str, bytes] = {}
-_KEPT_DIGESTS = 4_096
+MOST, LONGEST = 4_096, 100
 
 
 def position(ordering_key: str, lane: int, offset: int) -> bytes:
     """The key of a parked job: one prefix scan over the first 16 bytes gives a key's jobs in their order."""
+    return _digest_of(ordering_key) + lane.to_bytes(1, "big") + offset.to_bytes(8, "big")
+
+
+def _digest_of(ordering_key: str) -> bytes:
     known = _DIGESTS.get(ordering_key)
     if known is None:
-        if len(_DIGESTS) >= _KEPT_DIGESTS:
-            _DIGESTS.clear()
-        known = _DIGESTS[ordering_key] = digest(ordering_key)
-    return known + lane.to_bytes(1, "big") + offset.to_bytes(8, "big")
+        known = digest(ordering_key)
+        if len(ordering_key) <= LONGEST:
+            if len(_DIGESTS) >= MOST:
+                _DIGESTS.clear()
+            _DIGESTS[ordering_key] = known
+    return known
 
 
 class Entry:

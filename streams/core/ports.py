@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from streams.core.attempt import Attempt
 
 
-class Time:
+class Time:  # no named tuple: one is made for each event, and a compiled class takes half as long
     """When an event happened.
 
     `wall` is in ms since the epoch and may be set back; `steady` in seconds never is, and goes on while the

@@ -120,7 +120,7 @@ class Bursts:
         assert task is not None
         met_one = False
         try:
-            for _ in range(len(self._waiting)):  # what comes meanwhile has its turn after others of the loop
+            for _ in range(len(self._waiting)):  # what comes meanwhile is for the next task
                 work = self._waiting.popleft()
                 waited = work.begin(task)
                 if not work.is_over:

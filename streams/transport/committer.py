@@ -39,7 +39,8 @@ class Committer:
         self._config, self._transactor, self._thread = config, transactor, thread
         self._owned, self._on_fatal, self._metrics = owned, on_fatal, metrics
         self._turn = asyncio.Lock()
-        self._work, self._full, self._taken = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._work, self._full, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._room.set()
         self._waiting_records = self._last_records = 0
         self._commit_s = 0.0
 
@@ -49,12 +50,12 @@ class Committer:
         self._work.set()
         if self._waiting_records >= self._config.batch_records:
             self._full.set()
+            self._room.clear()
 
     async def room(self) -> None:
         """Return when the next transaction is not full: one grows no larger while another is slow."""
-        while self._full.is_set():
-            self._taken.clear()
-            await self._taken.wait()
+        while not self._room.is_set():  # it may be full again before we are woken
+            await self._room.wait()
 
     async def run(self) -> None:
         """Commit for ever."""
@@ -71,7 +72,7 @@ class Committer:
         async with self._turn:
             self._work.clear()
             self._full.clear()
-            self._taken.set()
+            self._room.set()
             self._waiting_records = 0
             batches = [batch for partition in list(owned) if (batch := partition.take()) is not None]
             if batches:

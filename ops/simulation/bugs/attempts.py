@@ -151,4 +151,5 @@ BUGS: dict[str, Mutation] = {
     "what waits behind a long job holds its offset": (Lasting, "_let_go_behind", nobody),
     "what is not urgent takes every slot": (ready, "SHARE", lambda _: (1.0, 1.0, 1.0)),
     "a long job holds its offset": (Lasting, "_let_go", nobody),
+    "no job is long where the loop is far behind": (attempts, "LONG_AT_LATEST_S", lambda _: float("inf")),
 }  # fmt: skip

@@ -3,7 +3,7 @@ from unittest.mock import Mock
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from streams.acknowledgement import Reports, refusal
+from streams.acknowledgement import Reports, refusal, serve
 
 FAILED = KafkaError(KafkaError._MSG_TIMED_OUT)
 
@@ -53,3 +53,19 @@ def test_what_was_given_up_is_told_apart() -> None:
     reports.note(FAILED, report(None))
     reports.check()
     assert reports.has_failures
+
+
+def test_serving_reports_tells_the_error_that_ended_the_client() -> None:
+    producer = Mock()
+    assert serve(producer, 0.5) is None
+    producer.poll.assert_called_once_with(0.5)
+    producer.poll.side_effect = KafkaException(FAILED)
+    assert serve(producer, 0.5) is FAILED
+
+
+def test_serving_reports_tells_also_of_one_that_a_system_error_hides() -> None:
+    hidden = SystemError("the callback's result")
+    hidden.__cause__ = KafkaException(FAILED)
+    assert serve(Mock(poll=Mock(side_effect=hidden)), 0) is FAILED
+    with pytest.raises(SystemError):
+        serve(Mock(poll=Mock(side_effect=SystemError())), 0)

@@ -1,11 +1,13 @@
 """A job's place in the order of its key, and what is kept of it in the table."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.priorities import Lane
 from schemas.records import AttemptError
 from schemas.states import State
+from streams.core import entry as entries
 from streams.core.entry import KEPT_ERRORS, Entry, position
 from tests.unit.streams.core.builders import NOW, an_entry
 
@@ -23,6 +25,15 @@ def test_within_a_key_the_lane_decides_then_the_offset(
 @given(st.text(), st.text(), PLACES)
 def test_no_two_keys_share_a_prefix(one: str, other: str, place: tuple[int, int]) -> None:
     assert (position(one, *place)[:16] == position(other, *place)[:16]) == (one == other)
+
+
+def test_what_stands_for_a_key_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "_DIGESTS", {})
+    monkeypatch.setattr(entries, "MOST", 2)
+    keys = ["a", "b", "x" * (entries.LONGEST + 1), "c"]
+    places = [position(key, 1, 7) for key in keys]
+    assert list(entries._DIGESTS) == ["c"]
+    assert [position(key, 1, 7) for key in keys] == places
 
 
 def test_an_entry_comes_back_from_the_table_as_it_was() -> None:
