@@ -53,7 +53,8 @@ async def test_under_load_a_transaction_is_filled_for_longer_where_committing_ta
     tmp_path: Path,
 ) -> None:
     first, second = await begun(BUSY + 1, tmp_path, linger_s=0.001, linger_max_s=60.0)
-    assert second - first >= 3 * COMMIT_S
+    # Three times, counted from a moment before the first began; unfilled it is hardly more than once.
+    assert second - first >= 2 * COMMIT_S
 
 
 async def test_but_for_no_longer_than_is_set(tmp_path: Path) -> None:
