@@ -8,7 +8,7 @@ from schemas.records import Failure
 
 # What a provider asks for that is called too often.
 PAUSE_S = 3.0
-# How far a worker's loop is behind when its clock comes round: mostly not, a little, or very far.
+# How far a worker's loop is behind when its clock comes round: half the time not, else a little or very far.
 BEHIND_S = (0.0, 0.0, 0.1, 60.0)
 
 

@@ -3,6 +3,7 @@
 Reading takes the bytes, the place behind the first byte of the number, and that byte.
 """
 
+from functools import lru_cache
 from struct import Struct
 from typing import NoReturn
 
@@ -12,8 +13,9 @@ _SMALL = 8_192
 # The times of our days in milliseconds have six bytes, and many records share one.
 _TIME_BYTES = 6
 _TIMES = 4_096
+# The smallest number of so many bytes: half a year after the epoch.
+_FIRST_TIME = 1 << 34
 _times_read: dict[bytes, int] = {}
-_times_written: dict[int, bytes] = {}
 
 
 def varint(number: int) -> bytes:
@@ -29,6 +31,9 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+_time = lru_cache(_TIMES)(varint)
+
+
 class Varints(dict[int, bytes]):
     """Number -> its bytes; a small one that was asked for stays at hand, and a time for a while."""
 
@@ -36,15 +41,7 @@ class Varints(dict[int, bytes]):
         if 0 <= number < _SMALL:
             found = self[number] = varint(number)
             return found
-        known = _times_written.get(number)
-        if known is not None:
-            return known
-        made = varint(number)
-        if len(made) == _TIME_BYTES:
-            if len(_times_written) >= _TIMES:
-                _times_written.clear()
-            _times_written[number] = made
-        return made
+        return _time(number) if number >= _FIRST_TIME else varint(number)
 
 
 NUMBER = Varints()

@@ -1,5 +1,6 @@
 """A job in a worker's hands, and its place in the order of its key."""
 
+from functools import lru_cache
 from typing import Any
 
 from schemas.keys import digest
@@ -11,24 +12,14 @@ KEPT_ERRORS = 10
 # Asked several times a job: finding a member by its value costs ten times as much.
 _LANES = tuple(Lane)
 # A document that somebody works on has many jobs in a short time.
-_DIGESTS: dict[str, bytes] = {}
-MOST, LONGEST = 4_096, 100
+KEPT = lru_cache(4_096)(digest)
+LONGEST_KEPT = 100
 
 
 def position(ordering_key: str, lane: int, offset: int) -> bytes:
     """The key of a parked job: one prefix scan over the first 16 bytes gives a key's jobs in their order."""
-    return _digest_of(ordering_key) + lane.to_bytes(1, "big") + offset.to_bytes(8, "big")
-
-
-def _digest_of(ordering_key: str) -> bytes:
-    known = _DIGESTS.get(ordering_key)
-    if known is None:
-        known = digest(ordering_key)
-        if len(ordering_key) <= LONGEST:
-            if len(_DIGESTS) >= MOST:
-                _DIGESTS.clear()
-            _DIGESTS[ordering_key] = known
-    return known
+    key = KEPT(ordering_key) if len(ordering_key) <= LONGEST_KEPT else digest(ordering_key)
+    return key + lane.to_bytes(1, "big") + offset.to_bytes(8, "big")
 
 
 class Entry:

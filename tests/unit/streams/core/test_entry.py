@@ -1,6 +1,5 @@
 """A job's place in the order of its key, and what is kept of it in the table."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,12 +26,11 @@ def test_no_two_keys_share_a_prefix(one: str, other: str, place: tuple[int, int]
     assert (position(one, *place)[:16] == position(other, *place)[:16]) == (one == other)
 
 
-def test_what_stands_for_a_key_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entries, "_DIGESTS", {})
-    monkeypatch.setattr(entries, "MOST", 2)
-    keys = ["a", "b", "x" * (entries.LONGEST + 1), "c"]
+def test_what_stands_for_a_key_is_kept_within_bounds() -> None:
+    entries.KEPT.cache_clear()
+    keys = ["a", "b", "x" * (entries.LONGEST_KEPT + 1), "c"]
     places = [position(key, 1, 7) for key in keys]
-    assert list(entries._DIGESTS) == ["c"]
+    assert entries.KEPT.cache_info()[1:] == (3, 4_096, 3)  # misses, the most, kept: not the long one
     assert [position(key, 1, 7) for key in keys] == places
 
 
